@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Builds, tests and installs everything.  "make help" lists the targets.
+
+B ?= build
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+mandir ?= $(prefix)/share/man
+
+# The QEMU that is patched and tested: a series of its releases.
+QEMU_SERIES ?= 10.0
+
+PROGRAMS = vma-dump vma-sink vma-restore
+PACKAGES = glib-2.0 json-glib-1.0 uuid zlib libxxhash
+
+# The user's CFLAGS come last, so they win.
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes \
+	-Wstrict-prototypes -Wwrite-strings $(WERROR) -D_GNU_SOURCE \
+	-fno-strict-aliasing -Ivma-sink $(PACKAGE_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = $(LDFLAGS)
+WERROR ?= -Werror
+
+# "make V=1" shows the commands.
+ifeq ($(V),1)
+Q =
+say = :
+else
+Q = @
+say = printf '  %-5s %s\n' $(1) $(2)
+endif
+
+# Missing ones are named, with their Debian packages, by the rule for flags.
+PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+PACKAGE_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+
+MODULE_DIRS = backup io cli wire vma sink source restore
+MODULES = $(wildcard $(MODULE_DIRS:%=vma-sink/%/*.c))
+UNIT_TESTS = $(wildcard tests/unit/test-*.c)
+
+MODULE_OBJS = $(MODULES:%.c=$(B)/obj/%.o)
+MAIN_OBJS = $(PROGRAMS:%=$(B)/obj/vma-sink/%.o)
+UNIT_OBJS = $(UNIT_TESTS:%.c=$(B)/obj/%.o)
+UNIT_PROGRAMS = $(UNIT_TESTS:tests/unit/%.c=$(B)/tests/%)
+BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
+	$(wildcard tests/bench/*.c))
+
+.PHONY: all help setup check check-built check-asan demo-built check-unit check-cli check-qemu demo bench lint \
+	qemu qemu-tools install uninstall clean FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(PROGRAMS:%=$(B)/%)
+
+help:
+	@echo 'make              build the programs in $(B)/'
+	@echo 'make demo         back up and restore a small running guest'
+	@echo 'make check        run all tests, those of the patched QEMU included'
+	@echo 'make check-unit check-cli check-qemu'
+	@echo '                  run some of them'
+	@echo 'make check-asan   the tests without QEMU, under ASan and UBSan'
+	@echo 'make bench        measure speed and memory'
+	@echo 'make lint         static analysis'
+	@echo 'make setup        install the Debian packages that all this needs'
+	@echo 'make qemu         get, patch and build QEMU $(QEMU_SERIES)'
+	@echo 'make install      DESTDIR and prefix ($(prefix)) are honoured'
+	@echo 'make uninstall, make clean'
+
+setup:
+	tests/setup.sh build check qemu demo
+
+# Objects are made anew when a flag changes.
+$(B)/flags: FORCE
+	@tests/setup.sh --check build
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	@$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(PROGRAMS:%=$(B)/%): $(B)/%: $(B)/obj/vma-sink/%.o $(MODULE_OBJS)
+	@mkdir -p $(@D)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(MODULE_OBJS)
+	@mkdir -p $(@D)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+
+$(B)/tests/%: $(B)/obj/tests/bench/%.o $(MODULE_OBJS)
+	@mkdir -p $(@D)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+
+-include $(MODULE_OBJS:.o=.d) $(MAIN_OBJS:.o=.d) $(UNIT_OBJS:.o=.d)
+
+# The runner takes the groups to run and prints the totals.
+RUN_TESTS = B=$(abspath $(B)) QEMU_SERIES=$(QEMU_SERIES) tests/run.sh
+
+# These two set up the machine first, so they build in a make of their own,
+# which finds the libraries that were installed.
+check:
+	@tests/setup.sh build check qemu
+	@$(MAKE) --no-print-directory check-built
+
+check-built: all $(UNIT_PROGRAMS)
+	$(RUN_TESTS) unit cli qemu
+
+demo:
+	@tests/setup.sh build qemu demo
+	@$(MAKE) --no-print-directory demo-built
+
+demo-built: all
+	@B=$(abspath $(B)) QEMU_SERIES=$(QEMU_SERIES) tests/demo/run.sh
+
+check-unit: $(UNIT_PROGRAMS)
+	$(RUN_TESTS) unit
+
+check-cli: all
+	$(RUN_TESTS) cli
+
+check-qemu: all
+	$(RUN_TESTS) qemu
+
+check-asan:
+	$(MAKE) B=$(B)/asan CFLAGS='-O1 -g -fsanitize=address,undefined \
+		-fno-sanitize-recover=all -fno-omit-frame-pointer' \
+		check-unit check-cli
+
+# Both print the build folder on standard output.
+qemu:
+	@qemu-patch/build-qemu.sh --series $(QEMU_SERIES) system
+
+qemu-tools:
+	@qemu-patch/build-qemu.sh --series $(QEMU_SERIES) tools
+
+bench: all $(BENCH_PROGRAMS)
+	B=$(abspath $(B)) tests/bench/run.sh
+
+lint:
+	cppcheck --quiet --error-exitcode=1 --inline-suppr -Ivma-sink \
+		--enable=warning,performance,portability \
+		--suppress=unknownMacro vma-sink tests/unit
+	shellcheck -x $$(git ls-files '*.sh' .ci/run)
+
+install: all
+	install -d $(DESTDIR)$(bindir)
+	install $(PROGRAMS:%=$(B)/%) $(DESTDIR)$(bindir)
+
+uninstall:
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(bindir)/%)
+
+clean:
+	rm -rf $(B)

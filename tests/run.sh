@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Runs tests and prints their totals: "N passed, N failed, N skipped".
+#
+#   B=BUILD tests/run.sh GROUP...       unit, cli, qemu
+#
+# unit: C programs that speak TAP.  cli: shell scripts, one claim each; exit
+# code 77 skips.  qemu: the patched QEMU (QEMU_SERIES), which is built first
+# where it is not in the cache; speaks TAP.  What a test prints is shown if it
+# fails.  The exit code is 1 if anything failed.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+B=${B:-$PWD/build}
+export B
+export VMA_DUMP=$B/vma-dump VMA_SINK=$B/vma-sink VMA_RESTORE=$B/vma-restore
+export LC_ALL=C.UTF-8
+passed=0 failed=0 skipped=0
+failures=()
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+result() { # ok|fail|skip NAME [REASON]
+    case $1 in
+    ok) passed=$((passed + 1)); echo "ok    $2" ;;
+    skip) skipped=$((skipped + 1)); echo "SKIP  $2: ${3:-no reason given}" ;;
+    fail)
+        failed=$((failed + 1))
+        failures+=("$2")
+        echo "FAIL  $2${3:+: $3}"
+        ;;
+    esac
+}
+
+# A program that speaks TAP: prefix and command.
+run_tap() {
+    local prefix=$1 line count=0 plan='' code
+    shift
+    "$@" > >(tee "$log") 2>&1 | while IFS= read -r line; do
+        [[ $line != not\ ok* ]] || printf '%s\n' "$line"
+    done
+    code=${PIPESTATUS[0]}
+    while IFS= read -r line; do
+        case $line in
+        'ok '*'# SKIP'*)
+            result skip "$prefix ${line#ok }" "${line##*# SKIP}" ;;
+        'ok '*) result ok "$prefix ${line#ok }" ;;
+        'not ok '*) result fail "$prefix ${line#not ok }" ;;
+        1..*) plan=${line#1..}; continue ;;
+        *) continue ;;
+        esac
+        count=$((count + 1))
+    done < "$log"
+    if [ "${plan%% *}" != "$count" ] || [ "$code" != 0 ]; then
+        grep -vE '^(ok |1\.\.)' "$log" | tail -n 60
+        # A program that died, or failed without saying which test.
+        if [ "${plan%% *}" != "$count" ] || ! grep -q '^not ok' "$log"; then
+            result fail "$prefix" "exit code $code, $count of ${plan:-?} tests"
+        fi
+    fi
+}
+
+run_cli() {
+    local script name code
+    for script in tests/cli/*.sh tests/cli/*.py; do
+        name=cli/$(basename "$script")
+        [[ $name != cli/lib.* && -e $script ]] || continue
+        timeout 300 "$script" > "$log" 2>&1 < /dev/null
+        code=$?
+        case $code in
+        0) result ok "$name" ;;
+        77) result skip "$name" "$(tail -n 1 "$log")" ;;
+        *)
+            tail -n 60 "$log"
+            result fail "$name" "exit code $code"
+            ;;
+        esac
+    done
+}
+
+run_qemu() {
+    local folder
+    if ! folder=$(qemu-patch/build-qemu.sh --series "$QEMU_SERIES" system); then
+        result fail "qemu/$QEMU_SERIES" "the patched QEMU can't be built"
+        return
+    fi
+    run_tap "qemu/$QEMU_SERIES" python3 tests/qemu/run.py "$folder"
+}
+
+for group in "$@"; do
+    case $group in
+    unit)
+        for program in "$B"/tests/test-*; do
+            [ ! -x "$program" ] ||
+                run_tap "unit/$(basename "$program")" "$program"
+        done
+        ;;
+    cli) run_cli ;;
+    qemu) run_qemu ;;
+    *) echo "unknown group '$group'" >&2; exit 2 ;;
+    esac
+done
+
+if [ "$failed" -gt 0 ]; then
+    printf 'failed: %s\n' "${failures[@]}"
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ $((passed + skipped)) -gt 0 ]

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What the project needs on a machine, and how to get it there.
+#
+#   tests/setup.sh [--check] GROUP...
+#
+# Looks for everything that the groups need.  Where something is missing, it is
+# installed with apt-get, after saying what, if this runs as root on a Debian
+# system; otherwise, and with --check, the packages are named and the exit code
+# is 1.  Nothing missing: no output.
+set -euo pipefail
+
+# A need and Debian's package for it: a pkg-config module, a command, a file.
+needs() {
+    case $1 in
+    build) cat <<'END'
+cmd gcc gcc
+cmd pkg-config pkg-config
+pc glib-2.0 libglib2.0-dev
+pc json-glib-1.0 libjson-glib-dev
+pc uuid uuid-dev
+pc zlib zlib1g-dev
+pc libxxhash libxxhash-dev
+END
+    ;;
+    check) cat <<'END'
+cmd python3 python3
+cmd zstd zstd
+cmd xxhsum xxhash
+END
+    ;;
+    qemu) cat <<'END'
+cmd gcc gcc
+cmd ninja ninja-build
+cmd pkg-config pkg-config
+cmd git git
+cmd patch patch
+cmd flock util-linux
+cmd dtc device-tree-compiler
+cmd xz xz-utils
+cmd ccache ccache
+cmd flex flex
+cmd bison bison
+pc glib-2.0 libglib2.0-dev
+pc zlib zlib1g-dev
+pc libfdt libfdt-dev
+pc liburing liburing-dev
+file /usr/include/libaio.h libaio-dev
+file /usr/lib/python3/dist-packages/venv-or-ensurepip python3-venv
+file /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+file /usr/share/seabios/bios-256k.bin seabios
+file /usr/share/qemu/kvmvapic.bin qemu-system-data
+END
+    ;;
+    demo) cat <<'END'
+cmd python3 python3
+cmd e2fsck e2fsprogs
+cmd cpio cpio
+file /bin/busybox busybox-static
+END
+    ;;
+    bench) cat <<'END'
+file /usr/bin/time time
+END
+    ;;
+    lint) cat <<'END'
+cmd cppcheck cppcheck
+cmd shellcheck shellcheck
+END
+    ;;
+    *)
+        echo "tests/setup.sh: unknown group '$1'" >&2
+        exit 2
+        ;;
+    esac
+}
+
+have() {
+    case $1 in
+    cmd) command -v "$2" >/dev/null ;;
+    pc) pkg-config --exists "$2" 2>/dev/null ;;
+    file)
+        case $2 in
+        *venv-or-ensurepip) /usr/bin/python3 -c 'import venv, ensurepip' \
+            2>/dev/null ;;
+        *) [ -e "$2" ] ;;
+        esac
+        ;;
+    esac
+}
+
+check=no
+if [ "${1:-}" = --check ]; then
+    check=yes
+    shift
+fi
+
+missing=()
+for group in "$@"; do
+    while read -r kind name package; do
+        if ! have "$kind" "$name" && [[ " ${missing[*]} " != *" $package "* ]]
+        then
+            missing+=("$package")
+        fi
+    done < <(needs "$group")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$check" = yes ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null
+then
+    {
+        echo "missing packages: ${missing[*]}"
+        echo "on Debian, as root: apt-get install ${missing[*]}"
+    } >&2
+    exit 1
+fi
+echo "installing packages: ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+{
+    apt-get -qq update
+    apt-get -qq install -y --no-install-recommends "${missing[@]}"
+} >&2

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ClusterSet: every cluster exactly once, in little memory.
+ */
+#include "backup/clusters.h"
+
+#define CHUNK (UINT64_C(1) << 18)
+
+static void test_duplicate_is_named(void)
+{
+    g_autoptr(ClusterSet) set = cluster_set_new(1000);
+    uint64_t duplicate = 0;
+
+    g_assert_true(cluster_set_add_run(set, 60, 10, &duplicate));
+    g_assert_false(cluster_set_add_run(set, 0, 100, &duplicate));
+    g_assert_cmpuint(duplicate, ==, 60);
+    g_assert_false(cluster_set_add_run(set, 69, 1, &duplicate));
+    g_assert_cmpuint(duplicate, ==, 69);
+    /* Those before the duplicate are in, those behind it are not. */
+    g_assert_cmpuint(cluster_set_missing(set), ==, 1000 - 70);
+    g_assert_cmpuint(cluster_set_first_missing(set), ==, 70);
+}
+
+static void test_missing_is_found(void)
+{
+    g_autoptr(ClusterSet) set = cluster_set_new(3 * CHUNK + 5);
+    uint64_t duplicate;
+
+    g_assert_cmpuint(cluster_set_first_missing(set), ==, 0);
+    g_assert_true(cluster_set_add_run(set, 0, 2 * CHUNK - 1, &duplicate));
+    g_assert_cmpuint(cluster_set_first_missing(set), ==, 2 * CHUNK - 1);
+    g_assert_true(cluster_set_add_run(set, 2 * CHUNK - 1, 1, &duplicate));
+    g_assert_cmpuint(cluster_set_first_missing(set), ==, 2 * CHUNK);
+    g_assert_true(cluster_set_add_run(set, 2 * CHUNK, CHUNK + 4, &duplicate));
+    g_assert_cmpuint(cluster_set_missing(set), ==, 1);
+    g_assert_cmpuint(cluster_set_first_missing(set), ==, 3 * CHUNK + 4);
+    g_assert_true(cluster_set_add_run(set, 3 * CHUNK + 4, 1, &duplicate));
+    g_assert_cmpuint(cluster_set_missing(set), ==, 0);
+}
+
+/* Against a plain array, with runs of all lengths at all places. */
+static void test_same_as_plain_array(void)
+{
+    const uint64_t count = CHUNK + 777;
+    g_autofree bool *plain = g_new0(bool, count);
+    g_autoptr(ClusterSet) set = cluster_set_new(count);
+    uint64_t missing = count;
+
+    for (int i = 0; i < 20000; i++) {
+        uint64_t n = 1 + g_test_rand_int_range(0, i % 100 ? 40 : 9000);
+        uint64_t first = g_test_rand_int_range(0, count - n + 1);
+        uint64_t expected = UINT64_MAX, duplicate = UINT64_MAX;
+
+        for (uint64_t c = first; c < first + n; c++) {
+            if (plain[c]) {
+                expected = c;
+                break;
+            }
+            plain[c] = true;
+            missing--;
+        }
+        g_assert_true(cluster_set_add_run(set, first, n, &duplicate) ==
+                      (expected == UINT64_MAX));
+        g_assert_cmpuint(duplicate, ==, expected);
+        g_assert_cmpuint(cluster_set_missing(set), ==, missing);
+    }
+}
+
+static void test_largest_device(void)
+{
+    const uint64_t count = UINT64_C(1) << 32;
+    g_autoptr(ClusterSet) set = cluster_set_new(count);
+    uint64_t duplicate;
+
+    g_assert_true(cluster_set_add_run(set, count - 1, 1, &duplicate));
+    g_assert_true(cluster_set_add_run(set, 0, count - 1, &duplicate));
+    g_assert_cmpuint(cluster_set_missing(set), ==, 0);
+    g_assert_false(cluster_set_add_run(set, 12345678, 1, &duplicate));
+    g_assert_cmpuint(duplicate, ==, 12345678);
+}
+
+static void test_empty(void)
+{
+    g_autoptr(ClusterSet) set = cluster_set_new(0);
+
+    g_assert_cmpuint(cluster_set_missing(set), ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/clusters/duplicate-is-named", test_duplicate_is_named);
+    g_test_add_func("/clusters/missing-is-found", test_missing_is_found);
+    g_test_add_func("/clusters/same-as-plain-array", test_same_as_plain_array);
+    g_test_add_func("/clusters/largest-device", test_largest_device);
+    g_test_add_func("/clusters/empty", test_empty);
+    return g_test_run();
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A sparse bitmap in chunks.  A chunk is absent (nothing seen), a bitmap, or
+ * the mark FULL (all seen), so that a device read front to back needs one
+ * bitmap at a time and a device that is all hole none.
+ */
+#include "backup/clusters.h"
+
+#define CHUNK_CLUSTERS (UINT64_C(1) << 18)
+#define WORD_BITS 64
+#define CHUNK_WORDS (CHUNK_CLUSTERS / WORD_BITS)
+
+typedef struct Chunk {
+    uint64_t seen;                      /* how many bits are set */
+    uint64_t bits[CHUNK_WORDS];
+} Chunk;
+
+static Chunk full_chunk;                /* only its address is used */
+#define FULL (&full_chunk)
+
+struct ClusterSet {
+    uint64_t count;
+    uint64_t seen;
+    Chunk **chunks;                     /* NULL until the first run is added */
+};
+
+static uint64_t chunk_count(const ClusterSet *set)
+{
+    return (set->count + CHUNK_CLUSTERS - 1) / CHUNK_CLUSTERS;
+}
+
+static uint64_t chunk_size(const ClusterSet *set, uint64_t index)
+{
+    return MIN(CHUNK_CLUSTERS, set->count - index * CHUNK_CLUSTERS);
+}
+
+ClusterSet *cluster_set_new(uint64_t count)
+{
+    ClusterSet *set = g_new0(ClusterSet, 1);
+
+    g_assert(count <= UINT64_C(1) << 32);
+    set->count = count;
+    return set;
+}
+
+void cluster_set_free(ClusterSet *set)
+{
+    if (!set) {
+        return;
+    }
+    for (uint64_t i = 0; set->chunks && i < chunk_count(set); i++) {
+        if (set->chunks[i] != FULL) {
+            g_free(set->chunks[i]);
+        }
+    }
+    g_free(set->chunks);
+    g_free(set);
+}
+
+/* Sets COUNT bits from FIRST on; false at the first that is set already. */
+static bool chunk_add(Chunk *chunk, uint64_t first, uint64_t count,
+                      uint64_t *duplicate)
+{
+    uint64_t end = first + count;
+
+    while (first < end) {
+        uint64_t *word = &chunk->bits[first / WORD_BITS];
+        unsigned shift = first % WORD_BITS;
+        unsigned n = MIN(WORD_BITS - shift, end - first);
+        uint64_t mask = (n == WORD_BITS ? UINT64_MAX
+                                        : (UINT64_C(1) << n) - 1) << shift;
+        uint64_t twice = *word & mask;
+
+        if (twice) {
+            unsigned bit = __builtin_ctzll(twice);
+
+            mask &= (UINT64_C(1) << bit) - 1;
+            chunk->seen += bit - shift;
+            *word |= mask;
+            *duplicate = first - shift + bit;
+            return false;
+        }
+        *word |= mask;
+        chunk->seen += n;
+        first += n;
+    }
+    return true;
+}
+
+bool cluster_set_add_run(ClusterSet *set, uint64_t first, uint64_t count,
+                         uint64_t *duplicate)
+{
+    g_assert(first <= set->count && count <= set->count - first);
+    if (!set->chunks && count) {
+        set->chunks = g_new0(Chunk *, chunk_count(set));
+    }
+    while (count > 0) {
+        uint64_t index = first / CHUNK_CLUSTERS;
+        uint64_t base = index * CHUNK_CLUSTERS;
+        uint64_t n = MIN(count, base + CHUNK_CLUSTERS - first);
+        Chunk **chunk = &set->chunks[index];
+        uint64_t before;
+        bool ok;
+
+        if (*chunk == FULL) {
+            *duplicate = first;
+            return false;
+        }
+        if (!*chunk && n == chunk_size(set, index)) {
+            *chunk = FULL;
+            set->seen += n;
+        } else {
+            *chunk = *chunk ? *chunk : g_new0(Chunk, 1);
+            before = (*chunk)->seen;
+            ok = chunk_add(*chunk, first - base, n, duplicate);
+            set->seen += (*chunk)->seen - before;
+            if (!ok) {
+                *duplicate += base;
+                return false;
+            }
+            if ((*chunk)->seen == chunk_size(set, index)) {
+                g_free(*chunk);
+                *chunk = FULL;
+            }
+        }
+        first += n;
+        count -= n;
+    }
+    return true;
+}
+
+uint64_t cluster_set_missing(const ClusterSet *set)
+{
+    return set->count - set->seen;
+}
+
+uint64_t cluster_set_first_missing(const ClusterSet *set)
+{
+    g_assert(cluster_set_missing(set) > 0);
+    for (uint64_t i = 0; set->chunks; i++) {
+        const Chunk *chunk = set->chunks[i];
+
+        if (!chunk) {
+            return i * CHUNK_CLUSTERS;
+        }
+        for (uint64_t w = 0; chunk != FULL && w < CHUNK_WORDS; w++) {
+            if (~chunk->bits[w]) {
+                return i * CHUNK_CLUSTERS + w * WORD_BITS +
+                       __builtin_ctzll(~chunk->bits[w]);
+            }
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Options, messages and exit codes, the same for all programs.
+ */
+#include "cli/cli.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backup/error.h"
+
+const char cli_exit_codes[] =
+    "Exit codes:\n"
+    "  0  done\n"
+    "  1  failed (I/O error, no space, the other side failed)\n"
+    "  2  wrong usage\n"
+    "  3  the input is damaged or violates its format\n"
+    "  4  the input ended early, or its producer aborted it\n";
+
+static gboolean print_version(const gchar *name, const gchar *value,
+                              gpointer data, GError **error)
+{
+    (void)name;
+    (void)value;
+    (void)data;
+    (void)error;
+    printf("%s %s\n", g_get_prgname(), CLI_VERSION);
+    exit(fflush(stdout) == 0 ? 0 : 1);
+}
+
+bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries,
+               const char *parameters, const char *summary,
+               GError **error)
+{
+    static const GOptionEntry common[] = {
+        { "version", 0, G_OPTION_FLAG_NO_ARG, G_OPTION_ARG_CALLBACK,
+          print_version, "Print the version and exit", NULL },
+        { NULL },
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(parameters);
+    g_autoptr(GError) local = NULL;
+
+    setlocale(LC_CTYPE, "");
+    g_option_context_set_summary(context, summary);
+    g_option_context_set_description(context, cli_exit_codes);
+    g_option_context_add_main_entries(context, entries, NULL);
+    g_option_context_add_main_entries(context, common, NULL);
+    if (!g_option_context_parse(context, argc, argv, &local)) {
+        cli_set_usage(error, "%s", local->message);
+        return false;
+    }
+    /* "--" only ends the options. */
+    if (*argc > 1 && strcmp((*argv)[1], "--") == 0) {
+        memmove(*argv + 1, *argv + 2, sizeof(**argv) * (*argc - 1));
+        (*argc)--;
+    }
+    return true;
+}
+
+int cli_report(GError *error)
+{
+    int code = error->domain == BACKUP_ERROR ? error->code
+                                             : BACKUP_ERROR_FAILED;
+    g_autofree char *message = cli_printable(error->message);
+
+    fprintf(stderr, "%s: %s\n", g_get_prgname(), message);
+    g_error_free(error);
+    return code;
+}
+
+void cli_set_usage(GError **error, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                "%s (try '%s --help')", text, g_get_prgname());
+}
+
+bool cli_parse_size(const char *text, uint64_t *bytes, GError **error)
+{
+    static const char units[] = "KMGT";
+    const char *unit;
+    char *end;
+    guint64 number;
+    unsigned shift = 0;
+
+    number = g_ascii_strtoull(text, &end, 10);
+    if (g_ascii_isdigit(*text) && *end) {
+        unit = strchr(units, g_ascii_toupper(*end));
+        shift = unit ? 10 * (unit - units + 1) : 0;
+        end += unit ? 1 : 0;
+    }
+    if (!g_ascii_isdigit(*text) || *end || number > UINT64_MAX >> shift) {
+        cli_set_usage(error, "'%s' is not a size (a number, with K, M, G or T "
+                      "for powers of 1024)", text);
+        return false;
+    }
+    *bytes = number << shift;
+    return true;
+}
+
+void cli_split_config(const char *argument, char **file, char **name)
+{
+    const char *equals = strrchr(argument, '=');
+
+    *file = equals ? g_strndup(argument, equals - argument)
+                   : g_strdup(argument);
+    *name = equals ? g_strdup(equals + 1) : NULL;
+}
+
+bool cli_load_configs(BackupInfo *info, char **arguments, GError **error)
+{
+    for (; arguments && *arguments; arguments++) {
+        g_autofree char *file = NULL;
+        g_autofree char *name = NULL;
+
+        cli_split_config(*arguments, &file, &name);
+        if (!backup_info_load_config(info, file, name, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+char *cli_format_size(uint64_t bytes)
+{
+    return g_format_size_full(bytes, G_FORMAT_SIZE_IEC_UNITS);
+}
+
+char *cli_printable(const char *text)
+{
+    GString *out = g_string_new(NULL);
+
+    while (*text) {
+        gunichar c = g_utf8_get_char_validated(text, -1);
+        const char *next = text + 1;
+
+        if (c == (gunichar)-1 || c == (gunichar)-2 || !g_unichar_isprint(c)) {
+            g_string_append_printf(out, "\\x%02x", (unsigned char)*text);
+        } else {
+            next = g_utf8_next_char(text);
+            g_string_append_len(out, text, next - text);
+        }
+        text = next;
+    }
+    return g_string_free(out, FALSE);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whole reads and writes, and how a signal gets a blocked program out of them.
+ */
+#include "io/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "backup/error.h"
+
+/* Most that the kernel moves in one call; larger requests are cut to it. */
+#define MAX_TRANSFER_BYTES ((size_t)1 << 30)
+#define PIPE_BYTES (1 << 20)
+
+static volatile sig_atomic_t caught_signal;
+
+/*
+ * A signal that arrives just before a blocking call would be lost on it, so
+ * the handler has SIGALRM interrupt the process ten times a second from then
+ * on; its handler does nothing.  Both are installed without SA_RESTART.
+ */
+static void on_alarm(int signum)
+{
+    (void)signum;
+}
+
+static void on_signal(int signum)
+{
+    const struct itimerval again = {
+        .it_interval = { .tv_usec = 100000 },
+        .it_value = { .tv_usec = 100000 },
+    };
+
+    caught_signal = signum;
+    setitimer(ITIMER_REAL, &again, NULL);
+}
+
+void io_catch_signals(void)
+{
+    static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+    struct sigaction action = { .sa_handler = on_alarm };
+
+    sigaction(SIGALRM, &action, NULL);
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESETHAND;
+    for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
+        struct sigaction old;
+
+        /* nohup and the like keep their say. */
+        sigaction(signals[i], NULL, &old);
+        if (old.sa_handler != SIG_IGN) {
+            sigaction(signals[i], &action, NULL);
+        }
+    }
+    signal(SIGPIPE, SIG_IGN);
+}
+
+bool io_interrupted(GError **error)
+{
+    if (!caught_signal) {
+        return false;
+    }
+    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                "interrupted by SIG%s", sigabbrev_np(caught_signal));
+    return true;
+}
+
+void io_clear_interrupt(void)
+{
+    static const struct itimerval never;
+
+    setitimer(ITIMER_REAL, &never, NULL);
+    caught_signal = 0;
+}
+
+/* Drops BYTES bytes from the front of an iovec. */
+static void iov_discard(struct iovec **iov, int *count, size_t bytes)
+{
+    while (bytes > 0) {
+        size_t n = MIN(bytes, (*iov)->iov_len);
+
+        (*iov)->iov_base = (char *)(*iov)->iov_base + n;
+        (*iov)->iov_len -= n;
+        bytes -= n;
+        if ((*iov)->iov_len == 0) {
+            (*iov)++;
+            (*count)--;
+        }
+    }
+    while (*count > 0 && (*iov)->iov_len == 0) {
+        (*iov)++;
+        (*count)--;
+    }
+}
+
+/*
+ * What a failed transfer means: true to try again.  A descriptor that somebody
+ * else has made non-blocking (it is shared with them) is waited for.
+ */
+static bool retry(int fd, short events, const char *verb, GError **error)
+{
+    int errnum = errno;
+
+    if (io_interrupted(error)) {
+        return false;
+    }
+    if (errnum == EINTR) {
+        return true;
+    }
+    if (errnum == EAGAIN || errnum == EWOULDBLOCK) {
+        struct pollfd pfd = { .fd = fd, .events = events };
+
+        poll(&pfd, 1, -1);
+        return true;
+    }
+    if (errnum == EPIPE) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "cannot write: the reader has closed the pipe");
+    } else {
+        backup_error_set_errno(error, errnum, "cannot %s", verb);
+    }
+    return false;
+}
+
+bool io_readv_some(int fd, struct iovec *iov, int count, size_t *got,
+                   GError **error)
+{
+    *got = 0;
+    do {
+        ssize_t n;
+
+        if (io_interrupted(error)) {
+            return false;
+        }
+        n = readv(fd, iov, count);
+        if (n >= 0) {
+            *got = n;
+            return true;
+        }
+    } while (retry(fd, POLLIN, "read", error));
+    return false;
+}
+
+bool io_read(int fd, void *buffer, size_t bytes, size_t *got, GError **error)
+{
+    *got = 0;
+    while (*got < bytes) {
+        struct iovec iov = {
+            .iov_base = (char *)buffer + *got,
+            .iov_len = MIN(bytes - *got, MAX_TRANSFER_BYTES),
+        };
+        size_t n;
+
+        if (!io_readv_some(fd, &iov, 1, &n, error)) {
+            return false;
+        }
+        if (n == 0) {
+            break;
+        }
+        *got += n;
+    }
+    return true;
+}
+
+bool io_writev(int fd, struct iovec *iov, int count, GError **error)
+{
+    iov_discard(&iov, &count, 0);
+    while (count > 0) {
+        ssize_t n;
+
+        if (io_interrupted(error)) {
+            return false;
+        }
+        n = writev(fd, iov, count);
+        if (n >= 0) {
+            iov_discard(&iov, &count, n);
+        } else if (!retry(fd, POLLOUT, "write", error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool io_write(int fd, const void *buffer, size_t bytes, GError **error)
+{
+    struct iovec iov = { .iov_base = (void *)buffer, .iov_len = bytes };
+
+    return io_writev(fd, &iov, 1, error);
+}
+
+bool io_pwrite(int fd, const void *buffer, size_t bytes, uint64_t offset,
+               GError **error)
+{
+    while (bytes > 0) {
+        ssize_t n;
+
+        if (io_interrupted(error)) {
+            return false;
+        }
+        n = pwrite(fd, buffer, MIN(bytes, MAX_TRANSFER_BYTES), offset);
+        if (n >= 0) {
+            buffer = (const char *)buffer + n;
+            offset += n;
+            bytes -= n;
+        } else if (!retry(fd, POLLOUT, "write", error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool io_pread(int fd, void *buffer, size_t bytes, uint64_t offset, size_t *got,
+              GError **error)
+{
+    *got = 0;
+    while (*got < bytes) {
+        ssize_t n;
+
+        if (io_interrupted(error)) {
+            return false;
+        }
+        n = pread(fd, (char *)buffer + *got,
+                  MIN(bytes - *got, MAX_TRANSFER_BYTES), offset + *got);
+        if (n == 0) {
+            break;
+        } else if (n > 0) {
+            *got += n;
+        } else if (!retry(fd, POLLIN, "read", error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void io_enlarge_pipe(int fd)
+{
+    int now = fcntl(fd, F_GETPIPE_SZ);
+
+    if (now > 0 && now < PIPE_BYTES) {
+        /* Only an optimisation: a refusal changes nothing. */
+        (void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
+    }
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whole reads and writes on a descriptor that may be a pipe, a socket or a
+ * file.  Short transfers and EINTR end here and nowhere else.
+ *
+ * SIGINT, SIGTERM and SIGHUP, once io_catch_signals() was called, make every
+ * function of this folder that may block fail with "interrupted by SIG...", so
+ * that programs unwind as after any other error and clean up.
+ */
+#ifndef IO_IO_H
+#define IO_IO_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/*
+ * Reads until the buffers (or BYTES) are full or the input ends; *got is what
+ * was read.  False on an error only, with *got still set.  io_readv_some()
+ * returns after the first read that gave something.  The iovec is changed.
+ */
+bool io_read(int fd, void *buffer, size_t bytes, size_t *got, GError **error);
+bool io_readv_some(int fd, struct iovec *iov, int count, size_t *got,
+                   GError **error);
+
+/* Writes everything, or fails.  The iovec is changed. */
+bool io_write(int fd, const void *buffer, size_t bytes, GError **error);
+bool io_writev(int fd, struct iovec *iov, int count, GError **error);
+
+/* The same at an offset, in a file or block device. */
+bool io_pwrite(int fd, const void *buffer, size_t bytes, uint64_t offset,
+               GError **error);
+bool io_pread(int fd, void *buffer, size_t bytes, uint64_t offset, size_t *got,
+              GError **error);
+
+/*
+ * From now on the first SIGINT, SIGTERM or SIGHUP is an error in this folder's
+ * functions; a second one ends the process at once.  Ignores SIGPIPE.
+ */
+void io_catch_signals(void);
+
+/* Whether one came; sets *error then. */
+bool io_interrupted(GError **error);
+
+/*
+ * Takes the signal as dealt with: this folder's functions work again, for what
+ * is to be done before the program ends.
+ */
+void io_clear_interrupt(void);
+
+/* Room for a megabyte in a pipe, if FD is one and the system allows it. */
+void io_enlarge_pipe(int fd);
+
+#endif /* IO_IO_H */

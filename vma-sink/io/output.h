@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An output file that exists under its name only once it is whole.
+ *
+ * Data goes to a temporary file in the target's folder.  io_output_finish()
+ * syncs it, renames it to its name, and syncs the folder; before that, and when
+ * anything fails, nothing is to be seen under the name and the temporary file
+ * is removed.  (A process killed outright leaves NAME.XXXXXX.partial behind.)
+ *
+ * "-" is standard output: written as it comes, with nothing to commit.
+ */
+#ifndef IO_OUTPUT_H
+#define IO_OUTPUT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct IoOutput IoOutput;
+
+/*
+ * OVERWRITE lets finish() replace an existing file; without it an existing one
+ * is an error here, and also in finish() if it has come into being meanwhile.
+ */
+IoOutput *io_output_new(const char *path, bool overwrite, GError **error);
+
+/* Discards the output unless it was finished. */
+void io_output_free(IoOutput *output);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoOutput, io_output_free)
+
+/* Appends.  Ownership of the buffer stays with the caller. */
+bool io_output_write(IoOutput *output, const void *buffer, size_t bytes,
+                     GError **error);
+
+/* Bytes appended so far. */
+uint64_t io_output_bytes(const IoOutput *output);
+
+/* For writes at an offset; borrowed. */
+int io_output_fd(const IoOutput *output);
+const char *io_output_path(const IoOutput *output);
+
+/*
+ * After this has returned true, and not before, the file is there under its
+ * name, whole, also after a loss of power.  May be called once.
+ */
+bool io_output_finish(IoOutput *output, GError **error);
+
+#endif /* IO_OUTPUT_H */

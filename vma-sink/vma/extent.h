@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An extent's header between its bytes and a list of clusters, without I/O.
+ */
+#ifndef VMA_EXTENT_H
+#define VMA_EXTENT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <uuid/uuid.h>
+
+#include "vma/format.h"
+
+typedef struct VmaCluster {
+    uint8_t device_id;
+    uint16_t mask;              /* bit i: block i is stored, else zeroes */
+    uint32_t number;
+    unsigned first_block;       /* of its stored blocks, within the extent */
+} VmaCluster;
+
+typedef struct VmaExtent {
+    unsigned block_count;       /* stored blocks that follow the header */
+    unsigned cluster_count;
+    VmaCluster clusters[VMA_CLUSTERS_PER_EXTENT];
+} VmaExtent;
+
+static inline unsigned vma_mask_blocks(uint16_t mask)
+{
+    return __builtin_popcount(mask);
+}
+
+/*
+ * Decodes a header and verifies what it can alone: magic, checksum, the
+ * archive's uuid, and that masks and block count agree.  Device ids are 1 to
+ * 255, cluster numbers any: whoever knows the devices checks them.  HEADER is
+ * changed for a while.  False: *error is of kind DAMAGED.
+ */
+bool vma_extent_decode(VmaExtentHeader *header, const uuid_t uuid,
+                       VmaExtent *extent, GError **error);
+
+/* first_block is not looked at: blocks follow in the order of the clusters. */
+void vma_extent_encode(VmaExtentHeader *header, const uuid_t uuid,
+                       const VmaExtent *extent);
+
+#endif /* VMA_EXTENT_H */

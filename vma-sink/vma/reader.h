@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads an archive front to back from a descriptor, which may be a pipe.  It
+ * verifies each header by itself; whether the clusters make up whole devices is
+ * for the caller to check.
+ *
+ * Errors are of kind DAMAGED, INCOMPLETE (cut inside a header or an extent) or
+ * FAILED (the descriptor can't be read), and give the offset in the archive.
+ */
+#ifndef VMA_READER_H
+#define VMA_READER_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "backup/info.h"
+#include "vma/extent.h"
+
+typedef struct VmaReader VmaReader;
+
+typedef enum VmaNext {
+    VMA_NEXT_ERROR,             /* *error is set */
+    VMA_NEXT_EXTENT,
+    VMA_NEXT_END,               /* the file ends after an extent */
+} VmaNext;
+
+/* Reads and verifies the header.  The descriptor is borrowed. */
+VmaReader *vma_reader_new(int fd, GError **error);
+void vma_reader_free(VmaReader *reader);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmaReader, vma_reader_free)
+
+/* Valid as long as the reader. */
+const BackupInfo *vma_reader_info(const VmaReader *reader);
+
+/* The device of an id, or NULL. */
+const BackupDevice *vma_reader_device(const VmaReader *reader, uint8_t id);
+
+/* Reads the next extent.  *extent is valid until the next call. */
+VmaNext vma_reader_next(VmaReader *reader, const VmaExtent **extent,
+                        GError **error);
+
+/* The current extent's offset in the archive; at its end, the archive's size. */
+uint64_t vma_reader_offset(const VmaReader *reader);
+
+/* The stored blocks of a cluster of the current extent, one after another. */
+const uint8_t *vma_reader_blocks(const VmaReader *reader,
+                                 const VmaCluster *cluster);
+
+#endif /* VMA_READER_H */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The consumer's answer: wire-format.md, section 6.
+ */
+#ifndef WIRE_ANSWER_H
+#define WIRE_ANSWER_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <uuid/uuid.h>
+
+#include "wire/format.h"
+
+/* [A3]: whether an answer can be sent over FD; if not, *error is set. */
+bool wire_answer_possible(int fd, GError **error);
+
+/*
+ * Sends STATUS (WIRE_ANSWER_...) and a message, which is cut to what fits.
+ * Blocks for as long as the producer does not read it, which is never long: an
+ * answer is small.
+ */
+bool wire_answer_send(int fd, const uuid_t uuid, uint32_t status,
+                      const char *message, GError **error);
+
+#endif /* WIRE_ANSWER_H */
