@@ -41,6 +41,7 @@ MODULE_OBJS = $(MODULES:%.c=$(B)/obj/%.o)
 MAIN_OBJS = $(PROGRAMS:%=$(B)/obj/vma-sink/%.o)
 UNIT_OBJS = $(UNIT_TESTS:%.c=$(B)/obj/%.o)
 UNIT_PROGRAMS = $(UNIT_TESTS:tests/unit/%.c=$(B)/tests/%)
+FAULT_LIBRARY = $(B)/tests/fault.so
 BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 	$(wildcard tests/bench/*.c))
 
@@ -95,6 +96,12 @@ $(B)/tests/%: $(B)/obj/tests/bench/%.o $(MODULE_OBJS)
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
 
+# Preloaded by tests that let calls fail.
+$(FAULT_LIBRARY): tests/lib/fault.c $(B)/flags
+	@mkdir -p $(@D)
+	@$(call say,CC,$<)
+	$(Q)$(CC) -Wall -Wextra -Werror -O1 -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
+
 -include $(MODULE_OBJS:.o=.d) $(MAIN_OBJS:.o=.d) $(UNIT_OBJS:.o=.d)
 
 # The runner takes the groups to run and prints the totals.
@@ -106,7 +113,7 @@ check:
 	@tests/setup.sh build check qemu
 	@$(MAKE) --no-print-directory check-built
 
-check-built: all $(UNIT_PROGRAMS)
+check-built: all $(UNIT_PROGRAMS) $(FAULT_LIBRARY)
 	$(RUN_TESTS) unit cli qemu
 
 demo:
@@ -119,7 +126,7 @@ demo-built: all
 check-unit: $(UNIT_PROGRAMS)
 	$(RUN_TESTS) unit
 
-check-cli: all
+check-cli: all $(FAULT_LIBRARY)
 	$(RUN_TESTS) cli
 
 check-qemu: all

@@ -103,7 +103,7 @@ static void iov_discard(struct iovec **iov, int *count, size_t bytes)
  * What a failed transfer means: true to try again.  A descriptor that somebody
  * else has made non-blocking (it is shared with them) is waited for.
  */
-static bool retry(int fd, short events, const char *verb, GError **error)
+static bool retry(int fd, short events, GError **error)
 {
     int errnum = errno;
 
@@ -121,9 +121,10 @@ static bool retry(int fd, short events, const char *verb, GError **error)
     }
     if (errnum == EPIPE) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "cannot write: the reader has closed the pipe");
+                    "the reader has closed the pipe");
     } else {
-        backup_error_set_errno(error, errnum, "cannot %s", verb);
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s",
+                    g_strerror(errnum));
     }
     return false;
 }
@@ -143,7 +144,7 @@ bool io_readv_some(int fd, struct iovec *iov, int count, size_t *got,
             *got = n;
             return true;
         }
-    } while (retry(fd, POLLIN, "read", error));
+    } while (retry(fd, POLLIN, error));
     return false;
 }
 
@@ -180,7 +181,7 @@ bool io_writev(int fd, struct iovec *iov, int count, GError **error)
         n = writev(fd, iov, count);
         if (n >= 0) {
             iov_discard(&iov, &count, n);
-        } else if (!retry(fd, POLLOUT, "write", error)) {
+        } else if (!retry(fd, POLLOUT, error)) {
             return false;
         }
     }
@@ -208,7 +209,7 @@ bool io_pwrite(int fd, const void *buffer, size_t bytes, uint64_t offset,
             buffer = (const char *)buffer + n;
             offset += n;
             bytes -= n;
-        } else if (!retry(fd, POLLOUT, "write", error)) {
+        } else if (!retry(fd, POLLOUT, error)) {
             return false;
         }
     }
@@ -231,7 +232,7 @@ bool io_pread(int fd, void *buffer, size_t bytes, uint64_t offset, size_t *got,
             break;
         } else if (n > 0) {
             *got += n;
-        } else if (!retry(fd, POLLIN, "read", error)) {
+        } else if (!retry(fd, POLLIN, error)) {
             return false;
         }
     }

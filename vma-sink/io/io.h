@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whole reads and writes on a descriptor that may be a pipe, a socket or a
- * file.  Short transfers and EINTR end here and nowhere else.
+ * file.  Short transfers and EINTR end here and nowhere else.  Errors name the
+ * cause alone ("No space left on device"): the caller knows what was to be
+ * read or written, and puts that in front.
  *
  * SIGINT, SIGTERM and SIGHUP, once io_catch_signals() was called, make every
  * function of this folder that may block fail with "interrupted by SIG...", so

@@ -110,7 +110,7 @@ bool io_output_write(IoOutput *output, const void *buffer, size_t bytes,
                      GError **error)
 {
     if (!io_write(output->fd, buffer, bytes, error)) {
-        g_prefix_error(error, "'%s': ", io_output_path(output));
+        g_prefix_error(error, "cannot write '%s': ", io_output_path(output));
         return false;
     }
     output->bytes += bytes;

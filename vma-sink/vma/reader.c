@@ -23,6 +23,14 @@ struct VmaReader {
     uint8_t *buffer;            /* VMA_EXTENT_MAX_BYTES */
 };
 
+/* For errors of the descriptor itself. */
+static VmaNext read_failed(uint64_t offset, GError **error)
+{
+    g_prefix_error(error, "cannot read the archive at offset %"
+                   G_GUINT64_FORMAT ": ", offset);
+    return VMA_NEXT_ERROR;
+}
+
 static void set_cut(GError **error, const char *where, uint64_t offset)
 {
     backup_error_set_incomplete(error, "the archive is cut: it ends in %s, "
@@ -38,6 +46,7 @@ static GByteArray *read_header(int fd, GError **error)
 
     g_byte_array_set_size(data, sizeof(VmaHeader));
     if (!io_read(fd, data->data, sizeof(VmaHeader), &have, error)) {
+        read_failed(0, error);
         return NULL;
     }
     if (have < sizeof(VmaHeader)) {
@@ -56,6 +65,7 @@ static GByteArray *read_header(int fd, GError **error)
 
         g_byte_array_set_size(data, have + step);
         if (!io_read(fd, data->data + have, step, &got, error)) {
+            read_failed(have, error);
             return NULL;
         }
         have += got;
@@ -141,7 +151,7 @@ VmaNext vma_reader_next(VmaReader *r, const VmaExtent **extent, GError **error)
 
     r->offset = r->next_offset;
     if (!io_read(r->fd, header, sizeof(*header), &got, error)) {
-        return VMA_NEXT_ERROR;
+        return read_failed(r->offset, error);
     }
     if (got == 0) {
         return VMA_NEXT_END;
@@ -157,7 +167,7 @@ VmaNext vma_reader_next(VmaReader *r, const VmaExtent **extent, GError **error)
     }
     bytes = (size_t)r->extent.block_count * VMA_BLOCK_BYTES;
     if (!io_read(r->fd, r->buffer + sizeof(*header), bytes, &got, error)) {
-        return VMA_NEXT_ERROR;
+        return read_failed(r->offset, error);
     }
     if (got < bytes) {
         set_cut(error, "an extent", r->offset + sizeof(*header) + got);

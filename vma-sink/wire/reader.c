@@ -53,6 +53,14 @@ struct WireReader {
     DeviceState devices[BACKUP_DEVICE_IDS];
 };
 
+/* For errors of the descriptor itself. */
+static bool read_failed(WireReader *r, GError **error)
+{
+    g_prefix_error(error, "cannot read the stream at offset %"
+                   G_GUINT64_FORMAT ": ", r->offset);
+    return false;
+}
+
 /* Every error of a record says where the record is. */
 static void prefix_record(WireReader *r, GError **error)
 {
@@ -165,8 +173,7 @@ static bool read_header(WireReader *r, GError **error)
     if (r->header_got < sizeof(r->header)) {
         if (!io_read(r->fd, r->header.bytes + r->header_got,
                      sizeof(r->header) - r->header_got, &got, error)) {
-            prefix_record(r, error);
-            return false;
+            return read_failed(r, error);
         }
         r->header_got += got;
     }
@@ -221,7 +228,7 @@ static bool read_control(WireReader *r, void *buffer, size_t bytes,
     size_t got;
 
     if (!io_read(r->fd, buffer, bytes, &got, error)) {
-        return false;
+        return read_failed(r, error);
     }
     r->offset += got;
     if (got < bytes) {
@@ -263,8 +270,7 @@ bool wire_reader_payload(WireReader *r, void *buffer, size_t bytes,
         size_t got;
 
         if (!io_readv_some(r->fd, iov, last ? 2 : 1, &got, error)) {
-            prefix_record(r, error);
-            return false;
+            return read_failed(r, error);
         }
         if (got == 0) {
             set_payload_cut(r, error);

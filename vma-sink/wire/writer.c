@@ -37,7 +37,11 @@ WireWriter *wire_writer_new(int fd, const BackupInfo *info, uint32_t features,
     g_autoptr(GByteArray) preamble = NULL;
 
     preamble = wire_preamble_encode(info, features, error);
-    if (!preamble || !io_write(fd, preamble->data, preamble->len, error)) {
+    if (!preamble) {
+        return NULL;
+    }
+    if (!io_write(fd, preamble->data, preamble->len, error)) {
+        g_prefix_error(error, "cannot write the stream: ");
         return NULL;
     }
     w->fd = fd;
@@ -67,8 +71,12 @@ static bool write_record(WireWriter *w, WireRecord *h, const void *payload,
     h->check = GUINT32_TO_BE(check);
     g_assert(!w->torn);
     w->torn = !io_writev(w->fd, iov, 2, error);
+    if (w->torn) {
+        g_prefix_error(error, "cannot write the stream: ");
+        return false;
+    }
     w->records++;
-    return !w->torn;
+    return true;
 }
 
 static bool write_control(WireWriter *w, uint8_t type, uint8_t device_id,

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vma-sink answers each test vector with the right exit code and message, and
+# leaves an archive where, and only where, the stream is whole.
+. "$(dirname "$0")/lib.sh"
+
+count=0
+while IFS=$'\t' read -r name outcome _ words; do
+    # 2^32 clusters of zeroes make an archive of 37 GB.
+    if [[ $name = \#* || $name = size-max ]]; then
+        continue
+    fi
+    case $outcome in
+    ok) code=0 ;;
+    damaged) code=3 ;;
+    incomplete) code=4 ;;
+    esac
+    expect_exit "$code" "$VMA_SINK" -o a.vma < "$(vector "$name")" 2> /dev/null
+    if [ "$code" = 0 ]; then
+        rm a.vma || fail "$name: no archive"
+    else
+        expect_message "$words"
+    fi
+    expect_no_file a.vma a.vma.*
+    count=$((count + 1))
+done < "$ROOT/tests/data/stream/VECTORS"
+[ "$count" -gt 70 ] || fail "only $count vectors"

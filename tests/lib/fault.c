@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Preloaded into a program under test, makes one of its calls on an output
+ * fail: FAULT_AT counts from 1 over all the calls below, FAULT_ERRNO is the
+ * error.  FAULT_SHORT=1 makes writes short instead, all of them.  With
+ * FAULT_REPORT set to a file the number of calls is written there at the end.
+ * Standard error is left alone.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static int calls;
+
+static int env_number(const char *name)
+{
+    const char *text = getenv(name);
+
+    return text ? atoi(text) : 0;
+}
+
+/* Counts a call on FD; whether it is the one to fail. */
+static int hit(int fd)
+{
+    if (fd == STDERR_FILENO) {
+        return 0;
+    }
+    if (++calls == env_number("FAULT_AT")) {
+        errno = env_number("FAULT_ERRNO");
+        return 1;
+    }
+    return 0;
+}
+
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+    if (hit(fd)) {
+        return -1;
+    }
+    if (env_number("FAULT_SHORT") && fd != STDERR_FILENO) {
+        size_t bytes = iov[0].iov_len;
+
+        return NEXT(write)(fd, iov[0].iov_base,
+                           bytes > 1000 ? 1000 : bytes > 1 ? bytes / 2 : bytes);
+    }
+    return NEXT(writev)(fd, iov, count);
+}
+
+ssize_t pwrite64(int fd, const void *data, size_t bytes, off64_t offset)
+{
+    if (hit(fd)) {
+        return -1;
+    }
+    if (env_number("FAULT_SHORT") && bytes > 1000) {
+        bytes = 1000;
+    }
+    return NEXT(pwrite64)(fd, data, bytes, offset);
+}
+
+ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
+{
+    return pwrite64(fd, data, bytes, offset);
+}
+
+int ftruncate64(int fd, off64_t size)
+{
+    return hit(fd) ? -1 : NEXT(ftruncate64)(fd, size);
+}
+
+int ftruncate(int fd, off_t size)
+{
+    return ftruncate64(fd, size);
+}
+
+int fsync(int fd)
+{
+    return hit(fd) ? -1 : NEXT(fsync)(fd);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    return hit(-1) ? -1 : NEXT(mkdir)(path, mode);
+}
+
+int rename(const char *from, const char *to)
+{
+    return hit(-1) ? -1 : NEXT(rename)(from, to);
+}
+
+int renameat2(int from_fd, const char *from, int to_fd, const char *to,
+              unsigned flags)
+{
+    return hit(-1) ? -1 : NEXT(renameat2)(from_fd, from, to_fd, to, flags);
+}
+
+/* Counts the creation of the temporary file, and the folder's opening. */
+int mkostemps64(char *template, int suffix_bytes, int flags)
+{
+    return hit(-1) ? -1 : NEXT(mkostemps64)(template, suffix_bytes, flags);
+}
+
+int mkostemps(char *template, int suffix_bytes, int flags)
+{
+    return hit(-1) ? -1 : NEXT(mkostemps)(template, suffix_bytes, flags);
+}
+
+/* Closes of files that were written report errors too. */
+int close(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    struct stat st;
+
+    if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY &&
+        fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && hit(fd)) {
+        int errnum = errno;
+
+        NEXT(close)(fd);
+        errno = errnum;
+        return -1;
+    }
+    return NEXT(close)(fd);
+}
+
+__attribute__((destructor))
+static void report(void)
+{
+    const char *path = getenv("FAULT_REPORT");
+    FILE *file = path ? fopen(path, "w") : NULL;
+
+    if (file) {
+        fprintf(file, "%d\n", calls);
+        fclose(file);
+    }
+}
