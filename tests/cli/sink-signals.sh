@@ -13,7 +13,7 @@ for signal in INT TERM HUP; do
         exec 9> pipe
         head -c "$bytes" "$(vector example)" >&9
         for _ in {1..200}; do
-            [ -e a.vma.* ] 2> /dev/null && break
+            compgen -G 'a.vma.*' > /dev/null && break
             sleep 0.01
         done
         sleep 0.02

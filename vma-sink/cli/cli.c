@@ -4,6 +4,7 @@
  */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,9 @@ static gboolean print_version(const gchar *name, const gchar *value,
     (void)value;
     (void)data;
     (void)error;
-    printf("%s %s\n", g_get_prgname(), CLI_VERSION);
+    /* Within a command the name is "PROGRAM COMMAND". */
+    printf("%.*s %s\n", (int)strcspn(g_get_prgname(), " "), g_get_prgname(),
+           CLI_VERSION);
     exit(fflush(stdout) == 0 ? 0 : 1);
 }
 
@@ -68,6 +71,19 @@ int cli_report(GError *error)
     fprintf(stderr, "%s: %s\n", g_get_prgname(), message);
     g_error_free(error);
     return code;
+}
+
+bool cli_flush_stdout(GError **error)
+{
+    bool failed = ferror(stdout);
+
+    errno = 0;
+    if (fflush(stdout) != 0 || failed) {
+        backup_error_set_errno(error, errno ? errno : EIO,
+                               "cannot write to standard output");
+        return false;
+    }
+    return true;
 }
 
 void cli_set_usage(GError **error, const char *format, ...)
@@ -130,7 +146,11 @@ bool cli_load_configs(BackupInfo *info, char **arguments, GError **error)
 
 char *cli_format_size(uint64_t bytes)
 {
-    return g_format_size_full(bytes, G_FORMAT_SIZE_IEC_UNITS);
+    g_autofree char *text = g_format_size_full(bytes, G_FORMAT_SIZE_IEC_UNITS);
+    /* GLib puts a no-break space there, which terminals and logs may lack. */
+    g_auto(GStrv) parts = g_strsplit(text, "\302\240", 2);
+
+    return g_strjoinv(" ", parts);
 }
 
 char *cli_printable(const char *text)

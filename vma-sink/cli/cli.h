@@ -28,6 +28,9 @@ bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries,
 /* Prints "PROGRAM: MESSAGE" to standard error; frees and returns the code. */
 int cli_report(GError *error);
 
+/* After the last print to standard output, whose failures show only here. */
+bool cli_flush_stdout(GError **error);
+
 /* Sets a usage error that points to --help. */
 void cli_set_usage(GError **error, const char *format, ...)
     G_GNUC_PRINTF(2, 3);

@@ -58,7 +58,9 @@ void io_catch_signals(void)
             sigaction(signals[i], &action, NULL);
         }
     }
+    /* Both have an error of their own, EPIPE and EFBIG. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 bool io_interrupted(GError **error)

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# No file is overwritten without --force, and with it only by a good restore.
+. "$(dirname "$0")/lib.sh"
+
+mkvma=$ROOT/tests/lib/mkvma.py
+"$mkvma" --image a.raw 300000 1
+"$mkvma" --image b.raw 300000 2
+"$mkvma" x.vma a=a.raw b=b.raw
+mkdir out
+echo precious > out/disk-b.raw
+echo other > out/other
+
+expect_exit 2 "$VMA_RESTORE" extract x.vma out
+expect_message "cannot create 'out/disk-b.raw': file exists"
+expect_message 'nothing was restored: '
+[ "$(cat out/disk-b.raw)" = precious ] || fail "overwritten"
+expect_no_file out/disk-a.raw*
+expect_exit 0 "$VMA_RESTORE" extract -d a x.vma out
+
+head -c 100000 x.vma > cut.vma
+expect_exit 4 "$VMA_RESTORE" extract --force cut.vma out
+[ "$(cat out/disk-b.raw)" = precious ] || fail "replaced by a bad restore"
+
+expect_exit 0 "$VMA_RESTORE" extract -f x.vma out
+cmp a.raw out/disk-a.raw || fail "disk a differs"
+cmp b.raw out/disk-b.raw || fail "disk b differs"
+[ "$(cat out/other)" = other ] || fail "the folder's other file is gone"
+
+# When the last name can't be had, a file that replaced another one stays, since
+# the other is gone; new ones go; and the message tells.
+rm out/disk-b.raw
+echo old > out/disk-a.raw
+printf 'name: x\n' > vm.conf
+"$mkvma" y.vma -c vm.conf=vm.conf a=a.raw b=b.raw
+mkfifo pipe
+"$VMA_RESTORE" extract --force - out < pipe 2> err &
+exec 9> pipe
+head -c 100000 y.vma >&9
+for _ in {1..500}; do
+    [ "$(find out -name 'vm.conf.*' | wc -l)" = 1 ] && break
+    sleep 0.01
+done
+mkdir out/vm.conf
+tail -c +100001 y.vma >&9
+exec 9>&-
+wait $!
+code=$?
+[ "$code" = 1 ] || fail "exit code $code: $(cat err)"
+expect_message '1 of 3 files were restored: '
+[ "$(ls -A out)" = $'disk-a.raw\nother\nvm.conf' ] || fail "files: $(ls -A out)"
+cmp a.raw out/disk-a.raw || fail "disk a differs"

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The rules on an archive's content that no extent can tell alone: clusters
+ * belong to a known device, lie within it, and are all there, exactly once.
+ *
+ * It accepts what Proxmox's reader accepts, which is a little more than its
+ * writer writes:
+ *   - clusters in any order, and any mix of devices;
+ *   - mask 0xffff in the last cluster, also where the device ends within it (a
+ *     bit past the end in any other mask is an error);
+ *   - clusters past the end up to a multiple of 64, if they have no data.
+ * The clusters of a device "vmstate" must come in order from 0 on.  Its size
+ * is an estimate, so nobody can say whether it is complete.
+ */
+#ifndef RESTORE_CHECK_H
+#define RESTORE_CHECK_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "backup/info.h"
+#include "vma/extent.h"
+
+typedef struct RestoreCheck RestoreCheck;
+
+/* INFO is borrowed and must outlive the check. */
+RestoreCheck *restore_check_new(const BackupInfo *info);
+void restore_check_free(RestoreCheck *check);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestoreCheck, restore_check_free)
+
+/* False: *error is of kind DAMAGED. */
+bool restore_check_extent(RestoreCheck *check, const VmaExtent *extent,
+                          GError **error);
+
+/* After the last extent.  False: *error is of kind INCOMPLETE. */
+bool restore_check_end(const RestoreCheck *check, GError **error);
+
+/* How many clusters of a device of INFO there were, up to its end. */
+uint64_t restore_check_clusters(const RestoreCheck *check, uint8_t id);
+
+/* Whether this device is the guest's memory. */
+bool restore_is_vmstate(const BackupDevice *device);
+
+#endif /* RESTORE_CHECK_H */

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The files of one restore, in one folder: they get their names together or not
+ * at all.
+ */
+#ifndef RESTORE_FILES_H
+#define RESTORE_FILES_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "io/output.h"
+
+typedef struct RestoreFiles RestoreFiles;
+
+/* Creates FOLDER if it is missing.  OVERWRITE permits files to be replaced. */
+RestoreFiles *restore_files_new(const char *folder, bool overwrite,
+                                GError **error);
+
+/* Unless they are finished, removes what was created, the folder as well. */
+void restore_files_free(RestoreFiles *files);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestoreFiles, restore_files_free)
+
+/* A new file, which the set owns.  NAME has no '/'. */
+IoOutput *restore_files_add(RestoreFiles *files, const char *name,
+                            GError **error);
+
+/*
+ * After this has returned true, and not before, all files are there under their
+ * names, also after a loss of power.  When it fails none is, except for those
+ * that have replaced another one already; the message tells.
+ */
+bool restore_files_finish(RestoreFiles *files, GError **error);
+
+#endif /* RESTORE_FILES_H */

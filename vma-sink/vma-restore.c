@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vma-restore: archive -> list, configs, check, disks.
+ */
+#include <glib.h>
+
+#include "cli/cli.h"
+#include "io/io.h"
+#include "restore/restore.h"
+
+#define PROGRAM "vma-restore"
+
+static const GOptionEntry no_options[] = { { NULL } };
+
+/*
+ * Parses a command's own line, of which MIN to MAX parameters remain at
+ * argv[1].  Its help and its usage errors carry the command's name.
+ */
+static bool parse(int argc, char **argv, const GOptionEntry *options,
+                  const char *parameters, const char *summary, int min,
+                  int max, GError **error)
+{
+    g_autofree char *name = g_strdup_printf(PROGRAM " %s", argv[0]);
+
+    g_set_prgname(name);
+    if (!cli_parse(&argc, &argv, options, parameters, summary, error)) {
+        return false;
+    }
+    if (argc - 1 < min || argc - 1 > max) {
+        cli_set_usage(error, "%s: expected %s",
+                      argc - 1 < min ? "something is missing"
+                                     : "too many arguments", parameters);
+        return false;
+    }
+    argv[argc] = NULL;
+    g_set_prgname(PROGRAM);
+    return true;
+}
+
+static bool run_list(int argc, char **argv, GError **error)
+{
+    return parse(argc, argv, no_options, "ARCHIVE",
+                 "Shows what an archive contains.  Reads its header only.",
+                 1, 1, error) &&
+           restore_list(argv[1], error);
+}
+
+static bool run_config(int argc, char **argv, GError **error)
+{
+    return parse(argc, argv, no_options, "ARCHIVE [NAME]",
+                 "Writes the configuration file NAME, or all of them, to "
+                 "standard output.", 1, 2, error) &&
+           restore_config(argv[1], argv[2], error);
+}
+
+static bool run_verify(int argc, char **argv, GError **error)
+{
+    return parse(argc, argv, no_options, "ARCHIVE",
+                 "Reads the whole archive and checks that it is undamaged and "
+                 "complete.\nFlipped bits in the data can't be seen, because "
+                 "it has no checksums.", 1, 1, error) &&
+           restore_verify(argv[1], error);
+}
+
+static bool run_extract(int argc, char **argv, GError **error)
+{
+    g_auto(GStrv) disks = NULL;
+    gboolean force = FALSE;
+    const GOptionEntry options[] = {
+        { "disk", 'd', 0, G_OPTION_ARG_FILENAME_ARRAY, &disks,
+          "Restore only this disk, and no configs (may be repeated)", "NAME" },
+        { "force", 'f', 0, G_OPTION_ARG_NONE, &force,
+          "Replace existing files", NULL },
+        { NULL },
+    };
+
+    return parse(argc, argv, options, "ARCHIVE FOLDER",
+                 "Restores disks to FOLDER/disk-NAME.raw, and configs under "
+                 "their names.\nNo file is there before the whole archive was "
+                 "read and found good.", 2, 2, error) &&
+           restore_extract(argv[1], argv[2], (const char *const *)disks,
+                           force, error);
+}
+
+static const struct {
+    const char *name;
+    bool (*run)(int argc, char **argv, GError **error);
+} commands[] = {
+    { "list", run_list },
+    { "config", run_config },
+    { "verify", run_verify },
+    { "extract", run_extract },
+};
+
+/* The command line has no known command, but may ask for help. */
+static bool run_none(int argc, char **argv, GError **error)
+{
+    if (!cli_parse(&argc, &argv, no_options, "COMMAND …",
+                   "Reads VMA archives.  ARCHIVE is a file, or - for standard "
+                   "input.\n\n"
+                   "Commands (each has its own --help):\n"
+                   "  list ARCHIVE               show what it contains\n"
+                   "  config ARCHIVE [NAME]      print configuration files\n"
+                   "  verify ARCHIVE             check all of it\n"
+                   "  extract ARCHIVE FOLDER     restore disks and configs",
+                   error)) {
+        return false;
+    }
+    if (argc > 1) {
+        cli_set_usage(error, "unknown command '%s'", argv[1]);
+    } else {
+        cli_set_usage(error, "no command given");
+    }
+    return false;
+}
+
+static bool run(int argc, char **argv, GError **error)
+{
+    for (size_t i = 0; argc > 1 && i < G_N_ELEMENTS(commands); i++) {
+        if (g_str_equal(argv[1], commands[i].name)) {
+            return commands[i].run(argc - 1, argv + 1, error);
+        }
+    }
+    return run_none(argc, argv, error);
+}
+
+int main(int argc, char **argv)
+{
+    GError *error = NULL;
+
+    g_set_prgname(PROGRAM);
+    io_catch_signals();
+    return run(argc, argv, &error) ? 0 : cli_report(error);
+}
