@@ -48,6 +48,7 @@ measure() { # FROM COMMAND...
 }
 
 store_cat() { # FROM
+    # shellcheck disable=SC2016 # $0 is that of the inner shell
     measure "$1" sh -c 'exec cat > "$0"' "$work/out"
 }
 

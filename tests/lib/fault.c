@@ -5,6 +5,9 @@
  * error.  FAULT_SHORT=1 makes writes short instead, all of them.  With
  * FAULT_REPORT set to a file the number of calls is written there at the end.
  * Standard error is left alone.
+ *
+ * Reads at an offset fail with FAULT_ERRNO from offset FAULT_PREAD_FROM on, and
+ * take FAULT_PREAD_SLEEP milliseconds.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -69,6 +72,23 @@ ssize_t pwrite64(int fd, const void *data, size_t bytes, off64_t offset)
 ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
 {
     return pwrite64(fd, data, bytes, offset);
+}
+
+ssize_t pread64(int fd, void *data, size_t bytes, off64_t offset)
+{
+    int from = env_number("FAULT_PREAD_FROM");
+
+    usleep(env_number("FAULT_PREAD_SLEEP") * 1000);
+    if (from && offset + (off64_t)bytes > from) {
+        errno = env_number("FAULT_ERRNO");
+        return -1;
+    }
+    return NEXT(pread64)(fd, data, bytes, offset);
+}
+
+ssize_t pread(int fd, void *data, size_t bytes, off_t offset)
+{
+    return pread64(fd, data, bytes, offset);
 }
 
 int ftruncate64(int fd, off64_t size)

@@ -112,22 +112,15 @@ static GString *describe(const Progress *p)
     return out;
 }
 
-/* cli_format_size() puts a no-break space between number and unit. */
-static size_t columns_of(const char *text)
-{
-    return g_utf8_validate(text, -1, NULL) ? g_utf8_strlen(text, -1)
-                                           : strlen(text);
-}
-
 static void draw(Progress *p)
 {
     g_autoptr(GString) text = describe(p);
     size_t columns = terminal_columns() - 1;
-    size_t used = columns_of(text->str);
+    size_t used = text->len;
     size_t bar, filled;
 
     if (used > columns) {
-        *g_utf8_offset_to_pointer(text->str, columns) = '\0';
+        g_string_truncate(text, columns);
         used = columns;
     }
     bar = MIN(columns - used, MAX_BAR_COLUMNS + 3);

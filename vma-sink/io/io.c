@@ -241,6 +241,13 @@ bool io_pread(int fd, void *buffer, size_t bytes, uint64_t offset, size_t *got,
     return true;
 }
 
+bool io_wait_writable(int fd, int milliseconds)
+{
+    struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+    return poll(&pfd, 1, milliseconds) == 1 && (pfd.revents & POLLOUT);
+}
+
 void io_enlarge_pipe(int fd)
 {
     int now = fcntl(fd, F_GETPIPE_SZ);

@@ -53,6 +53,9 @@ bool io_interrupted(GError **error);
  */
 void io_clear_interrupt(void);
 
+/* Whether FD takes a write without blocking, now or within MILLISECONDS. */
+bool io_wait_writable(int fd, int milliseconds);
+
 /* Room for a megabyte in a pipe, if FD is one and the system allows it. */
 void io_enlarge_pipe(int fd);
 

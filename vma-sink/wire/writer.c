@@ -70,6 +70,9 @@ static bool write_record(WireWriter *w, WireRecord *h, const void *payload,
     check = wire_check(w->check_seed, h, offsetof(WireRecord, check));
     h->check = GUINT32_TO_BE(check);
     g_assert(!w->torn);
+    if (io_interrupted(error)) {
+        return false;           /* between two records: none is torn */
+    }
     w->torn = !io_writev(w->fd, iov, 2, error);
     if (w->torn) {
         g_prefix_error(error, "cannot write the stream: ");

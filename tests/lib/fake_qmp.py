@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A QMP monitor on a unix socket that answers like that of a QEMU with qemu-patch,
+to one client, and then exits.  There are no disks: what is written to the
+descriptor is the file given by --stream.  Every command is logged, a JSON
+object per line: what came, and "fd": whether a descriptor came along.
+"""
+import argparse
+import array
+import json
+import os
+import signal
+import socket
+import sys
+import time
+
+UUID = 'ab61bd3c-8ba3-4b8c-9b12-ff9a5bfd0cd6'
+OTHER_UUID = '00000000-8ba3-4b8c-9b12-ff9a5bfd0cd6'
+TOTAL = 1 << 20
+
+
+class CommandError(Exception):
+    def __init__(self, desc, kind='GenericError'):
+        super().__init__(desc)
+        self.desc = desc
+        self.kind = kind
+
+
+class Monitor:
+    def __init__(self, client, options):
+        self.client = client
+        self.options = options
+        self.log = open(options.log, 'a', buffering=1)
+        self.input = b''
+        self.fds = []           # received, not yet named
+        self.named = {}
+        self.fd = -1            # the backup's
+        self.status = 'none'
+        self.queries = 0
+
+    def send(self, message):
+        self.client.sendall(json.dumps(message).encode() + b'\r\n')
+
+    def receive(self):
+        """The next command, and whether a descriptor came with it."""
+        got_fd = False
+        while b'\n' not in self.input:
+            data, ancillary, _, _ = self.client.recvmsg(
+                65536, socket.CMSG_SPACE(16))
+            for _, kind, content in ancillary:
+                if kind == socket.SCM_RIGHTS:
+                    fds = array.array('i')
+                    fds.frombytes(content[:len(content) & ~3])
+                    self.fds += fds
+                    got_fd = True
+            if not data:
+                sys.exit(0)
+            self.input += data
+        line, self.input = self.input.split(b'\n', 1)
+        return json.loads(line), got_fd
+
+    def set_status(self, status):
+        self.status = status
+        data = {'status': status}
+        if status in ('error', 'cancelled'):
+            data['errmsg'] = self.options.errmsg
+        self.send({'event': 'JOB_STATUS_CHANGE', 'data': {'status': 'x'}})
+        self.send({'event': 'BACKUP_STATUS_CHANGE', 'data': data,
+                   'timestamp': {'seconds': 1, 'microseconds': 2}})
+
+    def end(self, status):
+        self.close()
+        self.set_status(status)
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def write_stream(self):
+        if self.options.stream:
+            with open(self.options.stream, 'rb') as file:
+                os.write(self.fd, file.read())
+
+    def cmd_qmp_capabilities(self, _):
+        return {}
+
+    def cmd_getfd(self, arguments):
+        self.named[arguments['fdname']] = self.fds.pop(0)
+        return {}
+
+    def cmd_closefd(self, arguments):
+        fd = self.named.pop(arguments['fdname'], -1)
+        if fd < 0:
+            raise CommandError('File descriptor named x not found')
+        os.close(fd)
+        return {}
+
+    def cmd_backup(self, arguments):
+        name = arguments['backup-file']
+        assert name.startswith('fd:')
+        self.fd = self.named.pop(name[3:])
+        self.set_status('active')
+        self.write_stream()
+        if self.options.end_after:
+            self.close()
+        return {'uuid': UUID}
+
+    def may_end(self):
+        after = self.options.end_after
+        return os.path.exists(after) if after else self.queries >= 3
+
+    def cmd_query_backup(self, _):
+        self.queries += 1
+        if self.status == 'cancelling' and not self.options.stubborn:
+            self.end('cancelled')
+        elif self.status == 'active' and self.may_end():
+            if self.options.end == 'other':
+                self.end('done')
+            elif self.options.end != 'never':
+                self.end(self.options.end)
+        other = self.options.end in ('other', 'lost') and self.queries >= 3
+        status = {'status': 'active' if other else self.status,
+                  'uuid': OTHER_UUID if other else UUID, 'total': TOTAL,
+                  'transferred': min(self.queries, 3) * TOTAL // 3,
+                  'zero-bytes': TOTAL // 2, 'speed': 0}
+        if self.status in ('error', 'cancelled'):
+            status['errmsg'] = self.options.errmsg
+        return status
+
+    def cmd_backup_cancel(self, _):
+        self.set_status('cancelling')
+        return {}
+
+    def answer(self, message):
+        name = message.get('execute') or message['exec-oob']
+        if name in self.options.missing.split(','):
+            raise CommandError('The command %s has not been found' % name,
+                               'CommandNotFound')
+        if name == self.options.refuse:
+            raise CommandError(self.options.errmsg)
+        return getattr(self, 'cmd_' + name.replace('-', '_'))(
+            message.get('arguments', {}))
+
+    def run(self):
+        self.send({'QMP': {'version': {}, 'capabilities':
+                           ['oob'] if self.options.oob else []}})
+        while True:
+            message, got_fd = self.receive()
+            self.log.write(json.dumps({**message, 'fd': got_fd}) + '\n')
+            name = message.get('execute') or message['exec-oob']
+            if name == self.options.die_at:
+                if self.options.garbage is not None:
+                    self.close()
+                    self.client.sendall(self.options.garbage.encode() + b'\n')
+                    time.sleep(60)
+                return
+            if name == self.options.hang_at:
+                time.sleep(self.options.hang_seconds)
+            try:
+                reply = {'return': self.answer(message)}
+            except CommandError as error:
+                reply = {'error': {'class': error.kind, 'desc': error.desc}}
+            self.send({**reply, 'id': message['id']})
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--log', default='log')
+    parser.add_argument('--stream', help='what the backup writes')
+    parser.add_argument('--end', default='done',
+                        help='done, error, cancelled; never; other: done, and '
+                        'another backup has been started; lost: the same '
+                        'without an event')
+    parser.add_argument('--end-after', metavar='FILE', help='end the backup '
+                        'when FILE is there, and the stream at once')
+    parser.add_argument('--errmsg', default='some reason')
+    parser.add_argument('--missing', default='', help='commands, by commas')
+    parser.add_argument('--refuse', help='a command that fails')
+    parser.add_argument('--die-at', help='close when this command comes')
+    parser.add_argument('--garbage', help='do not close but send this')
+    parser.add_argument('--hang-at', help='a command answered late')
+    parser.add_argument('--hang-seconds', type=float, default=1)
+    parser.add_argument('--stubborn', action='store_true',
+                        help='do not obey backup-cancel')
+    parser.add_argument('--silent', action='store_true', help='do not greet')
+    parser.add_argument('--no-oob', dest='oob', action='store_false')
+    parser.add_argument('socket')
+    options = parser.parse_args()
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(options.socket + '.new')
+    listener.listen(1)
+    # Who sees the name can connect.
+    os.rename(options.socket + '.new', options.socket)
+    if options.silent:
+        time.sleep(60)
+    Monitor(listener.accept()[0], options).run()
+
+
+if __name__ == '__main__':
+    main()

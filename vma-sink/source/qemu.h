@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A running QEMU, which has the commands of qemu-patch, as the source of a
+ * stream: it is handed standard output and writes the stream itself.
+ */
+#ifndef SOURCE_QEMU_H
+#define SOURCE_QEMU_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backup/info.h"
+#include "cli/progress.h"
+
+typedef struct QemuOptions {
+    const char *socket;         /* path of the monitor */
+    char **devices;             /* NULL-terminated; NULL: QEMU's choice */
+    const BackupInfo *info;     /* the configs are sent, nothing else */
+    uint64_t speed;             /* bytes per second, 0: no limit */
+    int timeout_seconds;        /* -1: QEMU's default */
+} QemuOptions;
+
+/*
+ * Starts a backup and waits for its end.  Standard output, which must be a pipe
+ * or a socket, is QEMU's from then on, and /dev/null here.
+ *
+ * After an interruption the backup is cancelled.  False with kind INCOMPLETE:
+ * somebody else has cancelled it.
+ */
+bool qemu_dump(const QemuOptions *options, Progress *progress, GError **error);
+
+#endif /* SOURCE_QEMU_H */

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A client of QEMU's monitor protocol (QMP) on a unix socket.  It knows the
+ * protocol and no commands but qmp_capabilities.  For one thread.
+ *
+ * Every function that waits also ends on a signal (io/io.h) and at the
+ * deadline, and passes events on.  Failures of the connection are of the domain
+ * BACKUP_ERROR.  It can be used again after an interruption and a deadline;
+ * once it is lost everything else fails, too.
+ */
+#ifndef SOURCE_QMP_H
+#define SOURCE_QMP_H
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The command was answered with an error. */
+#define QMP_ERROR (qmp_error_quark())
+
+typedef enum QmpError {
+    QMP_ERROR_GENERIC,
+    QMP_ERROR_COMMAND_NOT_FOUND,
+} QmpError;
+
+GQuark qmp_error_quark(void);
+
+typedef struct Qmp Qmp;
+
+/* DATA is NULL where the event has none.  Must not call this module. */
+typedef void QmpEventFunc(const char *event, JsonObject *data, void *opaque);
+
+/*
+ * Connects, within SECONDS, to the monitor at PATH and negotiates; out of band
+ * commands are enabled where the monitor offers them.
+ */
+Qmp *qmp_connect(const char *path, unsigned seconds, QmpEventFunc *on_event,
+                 void *opaque, GError **error);
+void qmp_free(Qmp *qmp);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qmp, qmp_free)
+
+/* From now on waiting fails once SECONDS have passed; 0: it lasts for ever. */
+void qmp_set_deadline(Qmp *qmp, unsigned seconds);
+
+/*
+ * Sends a command and returns the id of its answer, or 0.  ARGUMENTS, which may
+ * be NULL, is taken over.  FD is passed along with it unless it is -1.
+ */
+int64_t qmp_send(Qmp *qmp, const char *command, JsonObject *arguments, int fd,
+                 GError **error);
+
+/* The same, out of band where the monitor can; only for commands that may. */
+int64_t qmp_send_oob(Qmp *qmp, const char *command, JsonObject *arguments,
+                     GError **error);
+
+/* Waits for an answer.  Answers to other commands are dropped. */
+JsonObject *qmp_receive(Qmp *qmp, int64_t id, GError **error);
+
+/* Sends, receives, and drops the answer. */
+bool qmp_execute(Qmp *qmp, const char *command, JsonObject *arguments, int fd,
+                 GError **error);
+
+/* Waits for one message of any kind, for MILLISECONDS at most. */
+bool qmp_wait(Qmp *qmp, unsigned milliseconds, GError **error);
+
+/* Members of an answer; NULL or 0 where they are absent or of another type. */
+const char *qmp_get_string(JsonObject *object, const char *name);
+int64_t qmp_get_int(JsonObject *object, const char *name);
+
+#endif /* SOURCE_QMP_H */

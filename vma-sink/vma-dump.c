@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vma-dump: disks in, a backup stream out, from raw images or from a running
+ * QEMU.  Only the command line is understood here.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "backup/error.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "io/io.h"
+#include "io/output.h"
+#include "source/image.h"
+#include "source/qemu.h"
+#include "wire/writer.h"
+
+/* How long a reader may take to make room for the record of an abort. */
+#define ABORT_WAIT_MS 1000
+
+static const char summary[] =
+    "Writes a backup stream of raw disk images, or of the disks of a running\n"
+    "QEMU, to standard output.\n"
+    "\n"
+    "  vma-dump NAME=IMAGE... | vma-sink -o BACKUP.vma\n"
+    "  vma-dump --qmp SOCKET | vma-sink -o BACKUP.vma\n"
+    "\n"
+    "An IMAGE is a file or a block device that nobody writes to meanwhile. A\n"
+    "running QEMU needs the patches of qemu-patch; its disks are backed up as\n"
+    "they are when the backup starts, whatever the guest does then.";
+
+static char *opt_qmp;
+static char **opt_devices;
+static char **opt_configs;
+static char *opt_speed;
+static int opt_timeout = -1;
+static gboolean opt_any_content;
+
+static const GOptionEntry entries[] = {
+    { "config", 'c', 0, G_OPTION_ARG_FILENAME_ARRAY, &opt_configs,
+      "Carry a configuration file in the backup, by default under its own name "
+      "(repeatable)", "FILE[=NAME]" },
+    { "any-content", 0, 0, G_OPTION_ARG_NONE, &opt_any_content,
+      "Take an IMAGE as a raw disk also where it looks like qcow2 and the like",
+      NULL },
+    { "qmp", 0, 0, G_OPTION_ARG_FILENAME, &opt_qmp,
+      "Back up the QEMU whose monitor (QMP) is the unix socket SOCKET",
+      "SOCKET" },
+    { "device", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &opt_devices,
+      "With --qmp: back up this disk (repeatable); the default is all writable "
+      "disks", "NAME" },
+    { "speed", 0, 0, G_OPTION_ARG_STRING, &opt_speed,
+      "With --qmp: read at most SIZE bytes per second (K, M, G, T: powers of "
+      "1024)", "SIZE" },
+    { "timeout", 0, 0, G_OPTION_ARG_INT, &opt_timeout,
+      "With --qmp: give up after the reader of the stream has stalled for so "
+      "long; 0: never", "SECONDS" },
+    { NULL },
+};
+
+/* Images */
+
+typedef struct Images {
+    BackupInfo *info;
+    GPtrArray *images;          /* of Image, in the order of info's devices */
+    ImageTotals totals;
+} Images;
+
+static void note_padding(const char *path, const Image *image)
+{
+    if (image_padding_bytes(image) > 0) {
+        g_autofree char *printable = cli_printable(path);
+
+        fprintf(stderr, "%s: note: '%s' is no multiple of 512 bytes, %u zero "
+                "bytes are added\n", g_get_prgname(), printable,
+                image_padding_bytes(image));
+    }
+}
+
+static bool add_image(Images *images, const char *argument, GError **error)
+{
+    const char *path = strchr(argument, '=');
+    g_autofree char *name = NULL;
+    g_autoptr(Image) image = NULL;
+
+    if (!path || path == argument || !path[1]) {
+        cli_set_usage(error, "'%s' is not NAME=IMAGE", argument);
+        return false;
+    }
+    name = g_strndup(argument, path++ - argument);
+    if (!backup_name_is_valid(name, strlen(name))) {
+        cli_set_usage(error, "'%s' is not a name: 1 to 255 bytes of UTF-8 "
+                      "without control characters", name);
+        return false;
+    }
+    if (backup_info_find_device(images->info, name)) {
+        cli_set_usage(error, "the name '%s' is used twice", name);
+        return false;
+    }
+    image = image_open(path, opt_any_content, error);
+    if (!image) {
+        return false;
+    }
+    note_padding(path, image);
+    images->totals.total_bytes += image_size_bytes(image);
+    backup_info_add_device(images->info, images->images->len + 1, name,
+                           image_size_bytes(image));
+    g_ptr_array_add(images->images, g_steal_pointer(&image));
+    return true;
+}
+
+static bool add_images(Images *images, char **arguments, GError **error)
+{
+    guint count = g_strv_length(arguments);
+
+    if (count > WIRE_DEVICES_MAX) {
+        cli_set_usage(error, "%u images are more than %u", count,
+                      WIRE_DEVICES_MAX);
+        return false;
+    }
+    for (; *arguments; arguments++) {
+        if (!add_image(images, *arguments, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool send_images(Images *images, WireWriter *writer, GError **error)
+{
+    g_autoptr(Progress) progress = progress_new();
+
+    for (guint i = 0; i < images->images->len; i++) {
+        if (!image_send(g_ptr_array_index(images->images, i), writer,
+                        g_ptr_array_index(images->info->devices, i),
+                        &images->totals, progress, error)) {
+            return false;
+        }
+    }
+    if (!wire_writer_finish(writer, error)) {
+        return false;
+    }
+    progress_finish(progress);
+    return true;
+}
+
+/*
+ * Tells the reader why nothing more comes, unless that would mean to wait for
+ * one that does not read: a pipe that is ready takes a record this small whole.
+ */
+static void send_abort(WireWriter *writer, int fd, const GError *error)
+{
+    g_autofree char *message = cli_printable(error->message);
+    uint32_t reason = WIRE_ABORT_SOURCE;
+
+    if (io_interrupted(NULL)) {
+        reason = WIRE_ABORT_CANCELLED;
+        io_clear_interrupt();
+    }
+    if (io_wait_writable(fd, ABORT_WAIT_MS)) {
+        wire_writer_abort(writer, reason, message);
+    }
+}
+
+static bool dump_images(char **arguments, GError **error)
+{
+    g_autoptr(BackupInfo) info = backup_info_new();
+    g_autoptr(GPtrArray) list =
+        g_ptr_array_new_with_free_func((GDestroyNotify)image_free);
+    Images images = { .info = info, .images = list };
+    g_autoptr(IoOutput) output = NULL;
+    g_autoptr(WireWriter) writer = NULL;
+    struct timespec now;
+
+    if (!add_images(&images, arguments, error) ||
+        !cli_load_configs(info, opt_configs, error)) {
+        return false;
+    }
+    output = io_output_new("-", false, error);
+    if (!output) {
+        return false;
+    }
+    io_enlarge_pipe(io_output_fd(output));
+    clock_gettime(CLOCK_REALTIME, &now);
+    info->start_time_s = now.tv_sec;
+    info->start_time_ns = now.tv_nsec;
+    uuid_generate(info->uuid);
+    writer = wire_writer_new(io_output_fd(output), info,
+                             WIRE_FEATURE_PAYLOAD_HASH, error);
+    if (!writer) {
+        return false;
+    }
+    if (!send_images(&images, writer, error)) {
+        send_abort(writer, io_output_fd(output), *error);
+        return false;
+    }
+    return io_output_finish(output, error);
+}
+
+/* QEMU */
+
+static bool dump_qemu(GError **error)
+{
+    g_autoptr(BackupInfo) info = backup_info_new();
+    g_autoptr(Progress) progress = NULL;
+    QemuOptions options = {
+        .socket = opt_qmp,
+        .devices = opt_devices,
+        .info = info,
+        .timeout_seconds = opt_timeout,
+    };
+
+    if (opt_speed && !cli_parse_size(opt_speed, &options.speed, error)) {
+        return false;
+    }
+    if (options.speed > INT64_MAX) {
+        cli_set_usage(error, "a speed of %s is too much", opt_speed);
+        return false;
+    }
+    if (!cli_load_configs(info, opt_configs, error)) {
+        return false;
+    }
+    progress = progress_new();
+    if (!qemu_dump(&options, progress, error)) {
+        return false;
+    }
+    progress_finish(progress);
+    return true;
+}
+
+static bool verify_options(char **images, GError **error)
+{
+    if (!opt_qmp && !*images) {
+        cli_set_usage(error, "nothing to back up: give NAME=IMAGE or --qmp");
+    } else if (opt_qmp && *images) {
+        cli_set_usage(error, "--qmp and '%s' can't be combined", *images);
+    } else if (!opt_qmp && (opt_devices || opt_speed || opt_timeout != -1)) {
+        cli_set_usage(error, "--device, --speed and --timeout need --qmp");
+    } else if (opt_qmp && opt_any_content) {
+        cli_set_usage(error, "--any-content and --qmp can't be combined");
+    } else if (opt_timeout < -1) {
+        cli_set_usage(error, "a timeout of %d seconds is not possible",
+                      opt_timeout);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    GError *error = NULL;
+    bool ok;
+
+    if (!cli_parse(&argc, &argv, entries, "[NAME=IMAGE...]", summary,
+                   &error) ||
+        !verify_options(argv + 1, &error)) {
+        return cli_report(error);
+    }
+    io_catch_signals();
+    ok = opt_qmp ? dump_qemu(&error) : dump_images(argv + 1, &error);
+    return ok ? 0 : cli_report(error);
+}
