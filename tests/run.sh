@@ -13,6 +13,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 B=${B:-$PWD/build}
+QEMU_SERIES=${QEMU_SERIES:-10.0}
 export B
 export VMA_DUMP=$B/vma-dump VMA_SINK=$B/vma-sink VMA_RESTORE=$B/vma-restore
 export LC_ALL=C.UTF-8

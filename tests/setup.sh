@@ -44,7 +44,7 @@ cmd flex flex
 cmd bison bison
 pc glib-2.0 libglib2.0-dev
 pc zlib zlib1g-dev
-pc libfdt libfdt-dev
+file /usr/include/libfdt.h libfdt-dev
 pc liburing liburing-dev
 file /usr/include/libaio.h libaio-dev
 file /usr/lib/python3/dist-packages/venv-or-ensurepip python3-venv
