@@ -53,6 +53,7 @@ static uint8_t *read_device(VmaReader *reader, const BackupDevice *device,
     *extents = 0;
     while ((next = vma_reader_next(reader, &extent, &error)) ==
            VMA_NEXT_EXTENT) {
+        g_assert_true(vma_reader_verify_data(reader, &error));
         ++*extents;
         for (unsigned i = 0; i < extent->cluster_count; i++) {
             const VmaCluster *c = &extent->clusters[i];
@@ -142,7 +143,8 @@ static void round_trip(unsigned id, unsigned clusters, size_t last_bytes)
     g_assert_cmpuint(vma_writer_zero_bytes(writer), ==, 0);
     reader = archive_reader(&a, &fd);
     back = read_device(reader, device, &extents);
-    g_assert_cmpuint(extents, ==, (clusters + 58) / 59);
+    /* And the end mark. */
+    g_assert_cmpuint(extents, ==, (clusters + 58) / 59 + 1);
     /* The pattern starts anew with each extent's run. */
     for (unsigned n = 0; n < clusters; n += VMA_CLUSTERS_PER_EXTENT) {
         uint64_t count = MIN(clusters - n, VMA_CLUSTERS_PER_EXTENT);
@@ -204,6 +206,7 @@ static void test_every_mask(void)
                      device->size_bytes / 2);
     reader = archive_reader(&a, &fd);
     while (vma_reader_next(reader, &extent, &error) == VMA_NEXT_EXTENT) {
+        g_assert_true(vma_reader_verify_data(reader, &error));
         for (unsigned i = 0; i < extent->cluster_count; i++, number++) {
             const uint8_t *p = vma_reader_blocks(reader, &extent->clusters[i]);
 
@@ -333,11 +336,15 @@ static VmaNext read_all(int fd, GError **error)
 
     while (next == VMA_NEXT_EXTENT) {
         next = vma_reader_next(reader, &extent, error);
+        if (next == VMA_NEXT_EXTENT &&
+            !vma_reader_verify_data(reader, error)) {
+            return VMA_NEXT_ERROR;
+        }
     }
     return next;
 }
 
-/* 61 clusters, of which three have data: two extents, 25 KiB in all. */
+/* 61 clusters, of which three have data: two extents and the end mark. */
 static GBytes *small_archive(void)
 {
     g_autoptr(BackupInfo) info = new_info();
@@ -371,19 +378,17 @@ static void test_every_truncation(void)
     g_autoptr(GBytes) archive = small_archive();
     gsize bytes;
     const uint8_t *data = g_bytes_get_data(archive, &bytes);
-    /* Where it may end: after the header and after each extent. */
-    const gsize ends[] = { 12800, 12800 + 512 + 2 * 4096, bytes };
     int fd = memfd_create("cut", MFD_CLOEXEC);
 
-    g_assert_cmpuint(bytes, ==, 12800 + 2 * 512 + 3 * 4096);
+    g_assert_cmpuint(bytes, ==, 12800 + 3 * 512 + 3 * 4096);
     for (gsize cut = 0; cut <= bytes; cut++) {
-        bool clean = cut == ends[0] || cut == ends[1] || cut == ends[2];
         g_autoptr(GError) error = NULL;
         VmaNext next;
 
         lseek(fd, 0, SEEK_SET);
         next = read_all(fd, &error);
-        if (clean) {
+        if (cut == bytes) {
+            g_assert_no_error(error);
             g_assert_cmpint(next, ==, VMA_NEXT_END);
         } else {
             g_assert_cmpint(next, ==, VMA_NEXT_ERROR);
@@ -396,8 +401,8 @@ static void test_every_truncation(void)
     close(fd);
 }
 
-/* No byte of either kind of header goes unchecked. */
-static void test_a_bit_of_every_header_byte(void)
+/* No byte of an archive goes unchecked: headers, data, end mark. */
+static void test_a_bit_of_every_byte(void)
 {
     g_autoptr(GBytes) archive = small_archive();
     gsize bytes;
@@ -405,7 +410,7 @@ static void test_a_bit_of_every_header_byte(void)
                                          g_bytes_get_size(archive));
 
     bytes = g_bytes_get_size(archive);
-    for (gsize byte = 0; byte < 12800 + 512; byte++) {
+    for (gsize byte = 0; byte < bytes; byte++) {
         g_autoptr(GError) error = NULL;
         int fd;
 
@@ -435,6 +440,69 @@ static void test_bytes_after_the_end(void)
     }
 }
 
+/* Extents are the small archive's: [0] of 2 blocks, [1] of one, [2] the end. */
+static const gsize extent_offsets[] = { 12800, 12800 + 512 + 2 * 4096,
+                                        12800 + 2 * 512 + 3 * 4096,
+                                        12800 + 3 * 512 + 3 * 4096 };
+
+/* An archive of the small one's header and of some of its extents. */
+static void assert_extents(const unsigned *list, unsigned count, int kind,
+                           const char *words)
+{
+    g_autoptr(GBytes) archive = small_archive();
+    const uint8_t *data = g_bytes_get_data(archive, NULL);
+    int fd = memfd_create("extents", MFD_CLOEXEC);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(io_write(fd, data, 12800, NULL));
+    for (unsigned i = 0; i < count; i++) {
+        gsize from = extent_offsets[list[i]];
+
+        g_assert_true(io_write(fd, data + from,
+                               extent_offsets[list[i] + 1] - from, NULL));
+    }
+    lseek(fd, 0, SEEK_SET);
+    g_assert_cmpint(read_all(fd, &error), ==, VMA_NEXT_ERROR);
+    assert_kind(error, kind);
+    if (!strstr(error->message, words)) {
+        g_error("expected \"%s\", got: %s", words, error->message);
+    }
+    close(fd);
+}
+
+static void test_lost_and_moved_extents(void)
+{
+    assert_extents((unsigned[]) { 0, 2 }, 2, BACKUP_ERROR_DAMAGED,
+                   "extent number 2, where 1 should be");
+    assert_extents((unsigned[]) { 1, 0, 2 }, 3, BACKUP_ERROR_DAMAGED,
+                   "extent number 1, where 0 should be");
+    assert_extents((unsigned[]) { 0, 0, 1, 2 }, 4, BACKUP_ERROR_DAMAGED,
+                   "extent number 0, where 1 should be");
+    assert_extents((unsigned[]) { 0, 1 }, 2, BACKUP_ERROR_INCOMPLETE,
+                   "end mark");
+    assert_extents((unsigned[]) { 0 }, 0, BACKUP_ERROR_INCOMPLETE, "end mark");
+    assert_extents((unsigned[]) { 0, 1, 2, 1 }, 4, BACKUP_ERROR_DAMAGED,
+                   "after the end mark");
+}
+
+/* As Proxmox's tools write it: bytes that mean nothing are not looked at. */
+static void test_archive_without_digests(void)
+{
+    g_autoptr(GBytes) archive = small_archive();
+    gsize bytes = extent_offsets[2];
+    g_autofree uint8_t *data = g_memdup2(g_bytes_get_data(archive, NULL),
+                                         bytes);
+    g_autoptr(GError) error = NULL;
+    int fd;
+
+    memset(data + 60, 0, 16);
+    vma_md5_set(data, 12800, data + offsetof(VmaHeader, md5));
+    data[12800 + 512] ^= 1;
+    fd = fd_of_bytes(data, bytes);
+    g_assert_cmpint(read_all(fd, &error), ==, VMA_NEXT_END);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -446,7 +514,11 @@ int main(int argc, char **argv)
                     test_what_does_not_fit_is_refused);
     g_test_add_func("/vma/header-fields", test_header_fields);
     g_test_add_func("/vma/every-truncation", test_every_truncation);
-    g_test_add_func("/vma/a-bit-of-every-header-byte", test_a_bit_of_every_header_byte);
+    g_test_add_func("/vma/a-bit-of-every-byte", test_a_bit_of_every_byte);
     g_test_add_func("/vma/bytes-after-the-end", test_bytes_after_the_end);
+    g_test_add_func("/vma/lost-and-moved-extents",
+                    test_lost_and_moved_extents);
+    g_test_add_func("/vma/archive-without-digests",
+                    test_archive_without_digests);
     return g_test_run();
 }

@@ -147,7 +147,8 @@ VmaNext restore_archive_next(RestoreArchive *a, const VmaExtent **extent,
     VmaNext next = vma_reader_next(a->reader, extent, error);
 
     if (next == VMA_NEXT_EXTENT &&
-        !restore_check_extent(a->check, *extent, error)) {
+        (!vma_reader_verify_data(a->reader, error) ||
+         !restore_check_extent(a->check, *extent, error))) {
         g_prefix_error(error, "extent at offset %" G_GUINT64_FORMAT ": ",
                        vma_reader_offset(a->reader));
         next = VMA_NEXT_ERROR;

@@ -42,6 +42,7 @@ bool vma_extent_decode(VmaExtentHeader *header, const uuid_t uuid,
             .number = GUINT32_FROM_BE(entry->cluster_number),
             .first_block = blocks,
         };
+        extent->spare[i] = entry->reserved;
         if (cluster->device_id != 0) {
             extent->cluster_count++;
             blocks += vma_mask_blocks(cluster->mask);
@@ -74,6 +75,9 @@ void vma_extent_encode(VmaExtentHeader *header, const uuid_t uuid,
             .device_id = cluster->device_id,
             .cluster_number = GUINT32_TO_BE(cluster->number),
         };
+    }
+    for (unsigned i = 0; i < VMA_CLUSTERS_PER_EXTENT; i++) {
+        header->blockinfo[i].reserved = extent->spare[i];
     }
     vma_md5_set((uint8_t *)header, sizeof(*header), header->md5);
 }

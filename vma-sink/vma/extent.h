@@ -22,6 +22,8 @@ typedef struct VmaExtent {
     unsigned block_count;       /* stored blocks that follow the header */
     unsigned cluster_count;
     VmaCluster clusters[VMA_CLUSTERS_PER_EXTENT];
+    /* The reserved bytes of all entries, used or not: see digest.h. */
+    uint8_t spare[VMA_CLUSTERS_PER_EXTENT];
 } VmaExtent;
 
 static inline unsigned vma_mask_blocks(uint16_t mask)

@@ -56,7 +56,7 @@ typedef struct VmaHeader {
     uint32_t blob_buffer_offset;
     uint32_t blob_buffer_size;  /* end of the last blob, from the start */
     uint32_t header_size;       /* multiple of 512 where we write it */
-    uint8_t reserved1[1984];    /* ignored by readers */
+    uint8_t reserved1[1984];    /* ignored by readers; see digest.h */
     uint32_t config_names[VMA_CONFIGS];         /* blob offsets, 0: unused */
     uint32_t config_data[VMA_CONFIGS];          /* blob offsets, 0: unused */
     uint8_t reserved2[4];
@@ -69,7 +69,7 @@ static_assert(offsetof(VmaHeader, devices) == 4096, "VMA header");
 
 typedef struct VmaBlockInfo {
     uint16_t mask;              /* bit i: block i of the cluster is stored */
-    uint8_t reserved;           /* ignored by readers */
+    uint8_t reserved;           /* ignored by readers; see digest.h */
     uint8_t device_id;          /* 0: entry unused */
     uint32_t cluster_number;
 } __attribute__((packed)) VmaBlockInfo;

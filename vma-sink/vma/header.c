@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backup/error.h"
+#include "vma/digest.h"
 #include "vma/md5.h"
 
 bool vma_header_size(const VmaHeader *start, size_t *bytes, GError **error)
@@ -199,6 +200,7 @@ GByteArray *vma_header_encode(const BackupInfo *info, GError **error)
     memcpy(header->uuid, info->uuid, sizeof(header->uuid));
     header->ctime_s = GINT64_TO_BE(info->start_time_s);
     header->blob_buffer_offset = GUINT32_TO_BE(sizeof(*header));
+    vma_digest_mark_header(header);
 
     /* The blobs stand behind a place for the header and a byte for "none". */
     g_byte_array_set_size(out, sizeof(*header) + 1);

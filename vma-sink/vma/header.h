@@ -24,7 +24,10 @@ bool vma_header_size(const VmaHeader *start, size_t *bytes, GError **error);
  */
 BackupInfo *vma_header_decode(uint8_t *data, size_t bytes, GError **error);
 
-/* The same info and time give the same bytes.  NULL: a limit is broken. */
+/*
+ * A header with the mark for digests.  The same info and time give the same
+ * bytes.  NULL: a limit is broken.
+ */
 GByteArray *vma_header_encode(const BackupInfo *info, GError **error);
 
 #endif /* VMA_HEADER_H */

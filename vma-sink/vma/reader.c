@@ -17,6 +17,8 @@ struct VmaReader {
     int fd;                     /* borrowed */
     BackupInfo *info;
     const BackupDevice *devices[VMA_DEVICES];   /* of info; NULL: none */
+    VmaDigestKind digest_kind;
+    VmaDigests *digests;        /* NULL unless the kind is known */
     uint64_t offset;            /* of the current extent */
     uint64_t next_offset;
     VmaExtent extent;
@@ -93,6 +95,10 @@ VmaReader *vma_reader_new(int fd, GError **error)
     r->fd = fd;
     r->next_offset = header->len;
     r->buffer = g_malloc(VMA_EXTENT_MAX_BYTES);
+    r->digest_kind = vma_digest_find_mark((VmaHeader *)header->data);
+    if (r->digest_kind == VMA_DIGEST_XXH3) {
+        r->digests = vma_digests_new();
+    }
     for (guint i = 0; i < info->devices->len; i++) {
         const BackupDevice *device = g_ptr_array_index(info->devices, i);
 
@@ -106,6 +112,7 @@ void vma_reader_free(VmaReader *r)
 {
     if (r) {
         backup_info_free(r->info);
+        vma_digests_free(r->digests);
         g_free(r->buffer);
         g_free(r);
     }
@@ -119,6 +126,18 @@ const BackupInfo *vma_reader_info(const VmaReader *r)
 const BackupDevice *vma_reader_device(const VmaReader *r, uint8_t id)
 {
     return r->devices[id];
+}
+
+VmaDigestKind vma_reader_digest_kind(const VmaReader *r)
+{
+    return r->digest_kind;
+}
+
+bool vma_reader_verify_data(VmaReader *r, GError **error)
+{
+    return !r->digests ||
+           vma_digests_verify(r->digests, &r->extent,
+                              r->buffer + sizeof(VmaExtentHeader), error);
 }
 
 uint64_t vma_reader_offset(const VmaReader *r)
@@ -154,7 +173,8 @@ VmaNext vma_reader_next(VmaReader *r, const VmaExtent **extent, GError **error)
         return read_failed(r->offset, error);
     }
     if (got == 0) {
-        return VMA_NEXT_END;
+        return !r->digests || vma_digests_verify_end(r->digests, error)
+               ? VMA_NEXT_END : VMA_NEXT_ERROR;
     }
     if (got < sizeof(*header)) {
         set_short_header(r, got, error);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Reads an archive front to back from a descriptor, which may be a pipe.  It
- * verifies each header by itself; whether the clusters make up whole devices is
- * for the caller to check.
+ * verifies each header by itself, and the end mark where there is one; whether
+ * the clusters make up whole devices is for the caller to check.
  *
  * Errors are of kind DAMAGED, INCOMPLETE (cut inside a header or an extent) or
  * FAILED (the descriptor can't be read), and give the offset in the archive.
@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "backup/info.h"
+#include "vma/digest.h"
 #include "vma/extent.h"
 
 typedef struct VmaReader VmaReader;
@@ -32,12 +33,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmaReader, vma_reader_free)
 /* Valid as long as the reader. */
 const BackupInfo *vma_reader_info(const VmaReader *reader);
 
+/* Whether the archive has digests and an end mark. */
+VmaDigestKind vma_reader_digest_kind(const VmaReader *reader);
+
 /* The device of an id, or NULL. */
 const BackupDevice *vma_reader_device(const VmaReader *reader, uint8_t id);
 
 /* Reads the next extent.  *extent is valid until the next call. */
 VmaNext vma_reader_next(VmaReader *reader, const VmaExtent **extent,
                         GError **error);
+
+/*
+ * Verifies the current extent's data, if the archive has digests, and its place
+ * among the others.  To be called once for each extent, in order.
+ */
+bool vma_reader_verify_data(VmaReader *reader, GError **error);
 
 /* The current extent's offset in the archive; at its end, the archive's size. */
 uint64_t vma_reader_offset(const VmaReader *reader);

@@ -14,6 +14,7 @@
 
 #include "backup/error.h"
 #include "io/zero.h"
+#include "vma/digest.h"
 #include "vma/extent.h"
 #include "vma/format.h"
 #include "vma/header.h"
@@ -22,6 +23,7 @@ struct VmaWriter {
     const BackupInfo *info;     /* borrowed */
     IoOutput *output;           /* borrowed */
     uint64_t zero_bytes;
+    VmaDigests *digests;
 
     /* The extent under construction. */
     VmaExtent extent;
@@ -41,6 +43,7 @@ VmaWriter *vma_writer_new(const BackupInfo *info, IoOutput *output,
     w = g_new0(VmaWriter, 1);
     w->info = info;
     w->output = output;
+    w->digests = vma_digests_new();
     w->buffer = g_malloc(VMA_EXTENT_MAX_BYTES);
     return w;
 }
@@ -48,6 +51,7 @@ VmaWriter *vma_writer_new(const BackupInfo *info, IoOutput *output,
 void vma_writer_free(VmaWriter *w)
 {
     if (w) {
+        vma_digests_free(w->digests);
         g_free(w->buffer);
         g_free(w);
     }
@@ -60,7 +64,8 @@ static uint8_t *fill(VmaWriter *w)
            (size_t)w->extent.block_count * VMA_BLOCK_BYTES;
 }
 
-static bool flush(VmaWriter *w, GError **error)
+/* Writes the extent, whose spare bytes are set, and begins the next one. */
+static bool write_extent(VmaWriter *w, GError **error)
 {
     size_t bytes = fill(w) - w->buffer;
 
@@ -68,6 +73,13 @@ static bool flush(VmaWriter *w, GError **error)
     w->extent.block_count = 0;
     w->extent.cluster_count = 0;
     return io_output_write(w->output, w->buffer, bytes, error);
+}
+
+static bool flush(VmaWriter *w, GError **error)
+{
+    vma_digests_seal(w->digests, &w->extent,
+                     w->buffer + sizeof(VmaExtentHeader));
+    return write_extent(w, error);
 }
 
 static bool flush_if_full(VmaWriter *w, GError **error)
@@ -161,7 +173,11 @@ bool vma_writer_add_zero(VmaWriter *w, const BackupDevice *device,
 
 bool vma_writer_finish(VmaWriter *w, GError **error)
 {
-    return w->extent.cluster_count == 0 || flush(w, error);
+    if (w->extent.cluster_count > 0 && !flush(w, error)) {
+        return false;
+    }
+    vma_digests_seal_end(w->digests, &w->extent);
+    return write_extent(w, error);
 }
 
 uint64_t vma_writer_zero_bytes(const VmaWriter *w)

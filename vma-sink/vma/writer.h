@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Clusters into an archive.  Every cluster of every device has to be added
- * exactly once, in any order; that is the caller's duty.
+ * exactly once, in any order; that is the caller's duty.  Archives have digests
+ * and an end mark (digests.md).
  *
  * The same info and the same clusters in the same order give the same bytes.
  */
@@ -45,7 +46,7 @@ void vma_writer_add_data(VmaWriter *writer, const BackupDevice *device,
 bool vma_writer_add_zero(VmaWriter *writer, const BackupDevice *device,
                          uint64_t number, uint64_t count, GError **error);
 
-/* Writes the last extent.  The output is the caller's to finish. */
+/* Writes the last extent and the end mark; the output is the caller's. */
 bool vma_writer_finish(VmaWriter *writer, GError **error);
 
 /* 4 KiB blocks left out because they are zero, in bytes within the devices. */
