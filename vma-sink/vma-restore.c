@@ -56,9 +56,9 @@ static bool run_config(int argc, char **argv, GError **error)
 static bool run_verify(int argc, char **argv, GError **error)
 {
     return parse(argc, argv, no_options, "ARCHIVE",
-                 "Reads the whole archive and checks that it is undamaged and "
-                 "complete.\nFlipped bits in the data can't be seen, because "
-                 "it has no checksums.", 1, 1, error) &&
+                 "Reads the whole archive, checks that it is undamaged and "
+                 "complete, and says\nwhat is damaged, and what of which disk "
+                 "is lost.", 1, 1, error) &&
            restore_verify(argv[1], error);
 }
 
@@ -66,20 +66,34 @@ static bool run_extract(int argc, char **argv, GError **error)
 {
     g_auto(GStrv) disks = NULL;
     gboolean force = FALSE;
+    gboolean salvage = FALSE;
+    RestoreExtract extract;
     const GOptionEntry options[] = {
         { "disk", 'd', 0, G_OPTION_ARG_FILENAME_ARRAY, &disks,
           "Restore only this disk, and no configs (may be repeated)", "NAME" },
         { "force", 'f', 0, G_OPTION_ARG_NONE, &force,
           "Replace existing files", NULL },
+        { "salvage", 0, 0, G_OPTION_ARG_NONE, &salvage,
+          "Restore from a damaged archive what is whole, and list what is lost",
+          NULL },
         { NULL },
     };
 
-    return parse(argc, argv, options, "ARCHIVE FOLDER",
+    if (!parse(argc, argv, options, "ARCHIVE FOLDER",
                  "Restores disks to FOLDER/disk-NAME.raw, and configs under "
                  "their names.\nNo file is there before the whole archive was "
-                 "read and found good.", 2, 2, error) &&
-           restore_extract(argv[1], argv[2], (const char *const *)disks,
-                           force, error);
+                 "read and found good.\nAfter --salvage the exit code is 0 only if "
+               "nothing was lost.", 2, 2, error)) {
+        return false;
+    }
+    extract = (RestoreExtract) {
+        .archive = argv[1],
+        .folder = argv[2],
+        .disks = (const char *const *)disks,
+        .overwrite = force,
+        .salvage = salvage,
+    };
+    return restore_extract(&extract, error);
 }
 
 static const struct {

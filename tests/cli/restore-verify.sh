@@ -10,9 +10,9 @@ mkvma=$ROOT/tests/lib/mkvma.py
 "$mkvma" state.vma vmstate=a.raw
 
 cat > expected <<'EOF'
- id           bytes   clusters      device
-  1        10000000        153  ok  drive-scsi0
-  2           70000          2  ok  b
+ id           bytes   clusters        device
+  1        10000000        153  ok    drive-scsi0
+  2           70000          2  ok    b
 
 EOF
 expect_exit 0 "$VMA_RESTORE" verify x.vma > out

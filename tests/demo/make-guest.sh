@@ -129,14 +129,14 @@ make_initrd()
 }
 
 # copy_some DEST BYTES PATH...: copy the first files under PATH, in order of
-# name, that make up about BYTES.
+# name, that make up about BYTES.  Not every machine has every PATH.
 copy_some()
 {
     local dest=$1 bytes=$2
     shift 2
 
-    find "$@" -type f -readable -size +0 -printf '%s %p\n' 2> /dev/null |
-        sort -k 2 | awk -v left="$bytes" '
+    { find "$@" -type f -readable -size +0 -printf '%s %p\n' 2> /dev/null ||
+        true; } | sort -k 2 | awk -v left="$bytes" '
             NF == 2 && $1 <= left { left -= $1; print $2 }' > "$work/list"
     cpio --quiet -pdm "$dest" < "$work/list"
 }
@@ -190,7 +190,7 @@ if [[ -z $guest ]]; then
     make_initrd
 
     copy_some "$work/tree-a" $((24 * MIB)) /etc/services /usr/share/perl \
-        /usr/share/perl5 /usr/share/zoneinfo /usr/share/doc
+        /usr/share/perl5 /usr/share/zoneinfo /usr/share/doc /usr/include
     make_disk a "$DISK_A_BYTES" "$work/tree-a"
     (cd "$work/kernel" && copy_some "$work/tree-b" $((12 * MIB)) lib boot)
     make_disk b "$DISK_B_BYTES" "$work/tree-b"

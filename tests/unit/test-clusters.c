@@ -38,6 +38,27 @@ static void test_missing_is_found(void)
     g_assert_cmpuint(cluster_set_missing(set), ==, 0);
 }
 
+/* The runs that are missing, against a plain array. */
+static void assert_missing_runs(const ClusterSet *set, const bool *plain,
+                                uint64_t clusters)
+{
+    uint64_t from = 0, first, count;
+
+    while (cluster_set_next_missing(set, from, &first, &count)) {
+        for (uint64_t c = from; c < first; c++) {
+            g_assert_true(plain[c]);
+        }
+        for (uint64_t c = first; c < first + count; c++) {
+            g_assert_false(plain[c]);
+        }
+        from = first + count;
+        g_assert_true(from == clusters || plain[from]);
+    }
+    for (uint64_t c = from; c < clusters; c++) {
+        g_assert_true(plain[c]);
+    }
+}
+
 /* Against a plain array, with runs of all lengths at all places. */
 static void test_same_as_plain_array(void)
 {
@@ -63,7 +84,11 @@ static void test_same_as_plain_array(void)
                       (expected == UINT64_MAX));
         g_assert_cmpuint(duplicate, ==, expected);
         g_assert_cmpuint(cluster_set_missing(set), ==, missing);
+        if (i % 500 == 0) {
+            assert_missing_runs(set, plain, count);
+        }
     }
+    assert_missing_runs(set, plain, count);
 }
 
 static void test_largest_device(void)

@@ -53,6 +53,7 @@ static uint8_t *read_device(VmaReader *reader, const BackupDevice *device,
     *extents = 0;
     while ((next = vma_reader_next(reader, &extent, &error)) ==
            VMA_NEXT_EXTENT) {
+        g_assert_true(vma_reader_verify_place(reader, &error));
         g_assert_true(vma_reader_verify_data(reader, &error));
         ++*extents;
         for (unsigned i = 0; i < extent->cluster_count; i++) {
@@ -206,6 +207,7 @@ static void test_every_mask(void)
                      device->size_bytes / 2);
     reader = archive_reader(&a, &fd);
     while (vma_reader_next(reader, &extent, &error) == VMA_NEXT_EXTENT) {
+        g_assert_true(vma_reader_verify_place(reader, &error));
         g_assert_true(vma_reader_verify_data(reader, &error));
         for (unsigned i = 0; i < extent->cluster_count; i++, number++) {
             const uint8_t *p = vma_reader_blocks(reader, &extent->clusters[i]);
@@ -337,7 +339,8 @@ static VmaNext read_all(int fd, GError **error)
     while (next == VMA_NEXT_EXTENT) {
         next = vma_reader_next(reader, &extent, error);
         if (next == VMA_NEXT_EXTENT &&
-            !vma_reader_verify_data(reader, error)) {
+            (!vma_reader_verify_place(reader, error) ||
+             !vma_reader_verify_data(reader, error))) {
             return VMA_NEXT_ERROR;
         }
     }

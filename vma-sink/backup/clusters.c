@@ -134,21 +134,55 @@ uint64_t cluster_set_missing(const ClusterSet *set)
     return set->count - set->seen;
 }
 
-uint64_t cluster_set_first_missing(const ClusterSet *set)
+/* The end of the stretch of one kind, seen or missing, that FROM is in. */
+static uint64_t stretch_end(const ClusterSet *set, uint64_t from, bool *seen)
 {
-    g_assert(cluster_set_missing(set) > 0);
-    for (uint64_t i = 0; set->chunks; i++) {
-        const Chunk *chunk = set->chunks[i];
+    uint64_t index = from / CHUNK_CLUSTERS;
+    uint64_t end = MIN(set->count, (index + 1) * CHUNK_CLUSTERS);
+    const Chunk *chunk = set->chunks ? set->chunks[index] : NULL;
+    uint64_t word;
+    unsigned left;
 
-        if (!chunk) {
-            return i * CHUNK_CLUSTERS;
-        }
-        for (uint64_t w = 0; chunk != FULL && w < CHUNK_WORDS; w++) {
-            if (~chunk->bits[w]) {
-                return i * CHUNK_CLUSTERS + w * WORD_BITS +
-                       __builtin_ctzll(~chunk->bits[w]);
-            }
+    *seen = chunk == FULL;
+    if (!chunk || chunk == FULL) {
+        return end;
+    }
+    /* Within one word: how many bits alike from here on. */
+    word = chunk->bits[from % CHUNK_CLUSTERS / WORD_BITS] >> from % WORD_BITS;
+    left = WORD_BITS - from % WORD_BITS;
+    *seen = word & 1;
+    word = *seen ? ~word : word;
+    return MIN(end, from + (word ? MIN(left, (unsigned)__builtin_ctzll(word))
+                                 : left));
+}
+
+bool cluster_set_next_missing(const ClusterSet *set, uint64_t from,
+                              uint64_t *first, uint64_t *count)
+{
+    bool seen = true;
+    uint64_t end;
+
+    while (from < set->count && seen) {
+        end = stretch_end(set, from, &seen);
+        if (seen) {
+            from = end;
         }
     }
-    return 0;
+    *first = from;
+    for (end = from; end < set->count && !seen;) {
+        uint64_t next = stretch_end(set, end, &seen);
+
+        end = seen ? end : next;
+    }
+    *count = end - *first;
+    return *count > 0;
+}
+
+uint64_t cluster_set_first_missing(const ClusterSet *set)
+{
+    uint64_t first, count;
+    bool missing = cluster_set_next_missing(set, 0, &first, &count);
+
+    g_assert(missing);
+    return first;
 }

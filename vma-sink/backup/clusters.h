@@ -30,4 +30,11 @@ uint64_t cluster_set_missing(const ClusterSet *set);    /* how many */
 /* The first one missing; must not be called where none is. */
 uint64_t cluster_set_first_missing(const ClusterSet *set);
 
+/*
+ * The first run of missing clusters at or behind FROM, as far as it goes.
+ * False where none is missing from there on.
+ */
+bool cluster_set_next_missing(const ClusterSet *set, uint64_t from,
+                              uint64_t *first, uint64_t *count);
+
 #endif /* BACKUP_CLUSTERS_H */

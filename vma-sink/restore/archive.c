@@ -18,6 +18,17 @@ struct RestoreArchive {
     bool close_fd;
     VmaReader *reader;
     RestoreCheck *check;
+    VmaExtent extent;           /* the current one, without bad clusters */
+
+    /* Set by restore_archive_go_on(), never changed after. */
+    bool go_on;
+    RestoreFindingFunc *func;
+    void *opaque;
+
+    bool lost;                  /* it is not known where the next extent is */
+    bool damaged;               /* one finding at least is of kind DAMAGED */
+    uint64_t findings;
+    GError *first_finding;
 };
 
 typedef struct Compression {
@@ -116,6 +127,7 @@ void restore_archive_free(RestoreArchive *a)
     if (!a) {
         return;
     }
+    g_clear_error(&a->first_finding);
     restore_check_free(a->check);
     vma_reader_free(a->reader);
     if (a->close_fd) {
@@ -141,22 +153,147 @@ const uint8_t *restore_archive_blocks(const RestoreArchive *a,
     return vma_reader_blocks(a->reader, cluster);
 }
 
+void restore_archive_go_on(RestoreArchive *a, RestoreFindingFunc *func,
+                           void *opaque)
+{
+    a->go_on = true;
+    a->func = func;
+    a->opaque = opaque;
+}
+
+/* Takes over what was found; whether reading goes on. */
+static bool found(RestoreArchive *a, GError *finding, GError **error)
+{
+    if (!a->go_on || finding->code == BACKUP_ERROR_FAILED) {
+        g_propagate_prefixed_error(error, finding, "%s: ", a->label);
+        return false;
+    }
+    a->findings++;
+    a->damaged = a->damaged || finding->code == BACKUP_ERROR_DAMAGED;
+    a->func(finding->message, a->opaque);
+    if (a->first_finding) {
+        g_error_free(finding);
+    } else {
+        a->first_finding = finding;
+    }
+    return true;
+}
+
+static void prefix_extent(RestoreArchive *a, GError **finding)
+{
+    g_prefix_error(finding, "extent at offset %" G_GUINT64_FORMAT ": ",
+                   vma_reader_offset(a->reader));
+}
+
+/* Drops the clusters that break a rule; false: reading does not go on. */
+static bool check_clusters(RestoreArchive *a, const VmaExtent *extent,
+                           GError **error)
+{
+    a->extent.block_count = extent->block_count;
+    a->extent.cluster_count = 0;
+    for (unsigned i = 0; i < extent->cluster_count; i++) {
+        GError *finding = NULL;
+
+        if (restore_check_cluster(a->check, &extent->clusters[i], &finding)) {
+            a->extent.clusters[a->extent.cluster_count++] =
+                extent->clusters[i];
+            continue;
+        }
+        prefix_extent(a, &finding);
+        if (!found(a, finding, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One extent, or the first that can be read behind a damaged place. */
+static VmaNext read_extent(RestoreArchive *a, const VmaExtent **extent,
+                           GError **finding)
+{
+    uint64_t skipped;
+    VmaNext next;
+
+    if (!a->lost) {
+        return vma_reader_next(a->reader, extent, finding);
+    }
+    a->lost = false;
+    next = vma_reader_resync(a->reader, extent, &skipped, finding);
+    if (next != VMA_NEXT_ERROR && a->go_on) {
+        g_autofree char *text = g_strdup_printf(
+            "%" G_GUINT64_FORMAT " bytes of the archive, up to offset %"
+            G_GUINT64_FORMAT ", are passed over", skipped,
+            vma_reader_offset(a->reader));
+
+        a->func(text, a->opaque);
+    }
+    return next;
+}
+
+/* After the last extent; what is lost to a finding is no other finding. */
+static VmaNext end(RestoreArchive *a, GError **error)
+{
+    GError *finding = NULL;
+
+    return a->findings > 0 || restore_check_end(a->check, &finding) ||
+           found(a, finding, error) ? VMA_NEXT_END : VMA_NEXT_ERROR;
+}
+
 VmaNext restore_archive_next(RestoreArchive *a, const VmaExtent **extent,
                              GError **error)
 {
-    VmaNext next = vma_reader_next(a->reader, extent, error);
+    for (;;) {
+        GError *finding = NULL;
+        const VmaExtent *whole;
 
-    if (next == VMA_NEXT_EXTENT &&
-        (!vma_reader_verify_data(a->reader, error) ||
-         !restore_check_extent(a->check, *extent, error))) {
-        g_prefix_error(error, "extent at offset %" G_GUINT64_FORMAT ": ",
-                       vma_reader_offset(a->reader));
-        next = VMA_NEXT_ERROR;
-    } else if (next == VMA_NEXT_END && !restore_check_end(a->check, error)) {
-        next = VMA_NEXT_ERROR;
+        switch (read_extent(a, &whole, &finding)) {
+        case VMA_NEXT_END:
+            return end(a, error);
+        case VMA_NEXT_EXTENT:
+            /* What stands in a wrong place is still what it says it is. */
+            if (!vma_reader_verify_place(a->reader, &finding)) {
+                prefix_extent(a, &finding);
+                if (!found(a, g_steal_pointer(&finding), error)) {
+                    return VMA_NEXT_ERROR;
+                }
+            }
+            if (vma_reader_verify_data(a->reader, &finding)) {
+                *extent = &a->extent;
+                return check_clusters(a, whole, error) ? VMA_NEXT_EXTENT
+                                                       : VMA_NEXT_ERROR;
+            }
+            prefix_extent(a, &finding);
+            break;
+        case VMA_NEXT_ERROR:
+            a->lost = true;
+            break;
+        }
+        if (a->lost && finding->code == BACKUP_ERROR_INCOMPLETE) {
+            return found(a, finding, error) ? end(a, error) : VMA_NEXT_ERROR;
+        }
+        if (!found(a, finding, error)) {
+            return VMA_NEXT_ERROR;
+        }
     }
-    if (next == VMA_NEXT_ERROR) {
-        g_prefix_error(error, "%s: ", a->label);
+}
+
+bool restore_archive_verdict(const RestoreArchive *a, GError **error)
+{
+    g_autofree char *more = NULL;
+
+    if (a->findings == 0) {
+        return true;
     }
-    return next;
+    more = g_strdup_printf(" (and %" G_GUINT64_FORMAT " more findings)",
+                           a->findings - 1);
+    g_set_error(error, BACKUP_ERROR, a->damaged ? BACKUP_ERROR_DAMAGED
+                                                : BACKUP_ERROR_INCOMPLETE,
+                "%s: %s%s", a->label, a->first_finding->message,
+                a->findings > 1 ? more : "");
+    return false;
+}
+
+VmaDigestKind restore_archive_digest_kind(const RestoreArchive *a)
+{
+    return vma_reader_digest_kind(a->reader);
 }

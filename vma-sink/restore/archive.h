@@ -2,6 +2,9 @@
 /*
  * An archive that is read from front to back and checked on the way: what comes
  * out of here obeys every rule that an archive has.  Error messages name it.
+ *
+ * The first thing that is wrong ends the reading, unless it is asked to go on:
+ * then it passes over what is damaged and gives out the rest.
  */
 #ifndef RESTORE_ARCHIVE_H
 #define RESTORE_ARCHIVE_H
@@ -26,12 +29,29 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestoreArchive, restore_archive_free)
 const BackupInfo *restore_archive_info(const RestoreArchive *archive);
 const RestoreCheck *restore_archive_check(const RestoreArchive *archive);
 
+/* Is told what is wrong, and where in the archive, in one sentence. */
+typedef void RestoreFindingFunc(const char *finding, void *opaque);
+
+/*
+ * From now on damage is told to FUNC and does not end the reading.  An extent
+ * whose data does not match its digest is left out as a whole, for nobody knows
+ * which of its clusters are good.
+ */
+void restore_archive_go_on(RestoreArchive *archive, RestoreFindingFunc *func,
+                           void *opaque);
+
 /*
  * Reads and checks the next extent, which is valid until the next call.
- * VMA_NEXT_END means that the archive is good as a whole.
+ * VMA_NEXT_END means that the archive is good as a whole, or, after
+ * restore_archive_go_on(), as good as restore_archive_verdict() says.
  */
 VmaNext restore_archive_next(RestoreArchive *archive, const VmaExtent **extent,
                              GError **error);
+
+/* Whether nothing was found; else *error is the worst kind there was. */
+bool restore_archive_verdict(const RestoreArchive *archive, GError **error);
+
+VmaDigestKind restore_archive_digest_kind(const RestoreArchive *archive);
 
 /* The stored blocks of a cluster of the current extent, one after another. */
 const uint8_t *restore_archive_blocks(const RestoreArchive *archive,

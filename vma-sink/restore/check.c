@@ -124,8 +124,8 @@ static bool check_within(DeviceCheck *d, const VmaCluster *cluster,
     return true;
 }
 
-static bool check_cluster(RestoreCheck *check, const VmaCluster *cluster,
-                          GError **error)
+bool restore_check_cluster(RestoreCheck *check, const VmaCluster *cluster,
+                           GError **error)
 {
     DeviceCheck *d = &check->devices[cluster->device_id];
     bool ok;
@@ -147,17 +147,6 @@ static bool check_cluster(RestoreCheck *check, const VmaCluster *cluster,
         g_prefix_error(error, "device '%s': ", d->device->name);
     }
     return ok;
-}
-
-bool restore_check_extent(RestoreCheck *check, const VmaExtent *extent,
-                          GError **error)
-{
-    for (unsigned i = 0; i < extent->cluster_count; i++) {
-        if (!check_cluster(check, &extent->clusters[i], error)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 bool restore_check_end(const RestoreCheck *check, GError **error)
@@ -192,4 +181,13 @@ uint64_t restore_check_clusters(const RestoreCheck *check, uint8_t id)
     const DeviceCheck *d = &check->devices[id];
 
     return d->vmstate ? d->next : d->clusters - cluster_set_missing(d->seen);
+}
+
+bool restore_check_next_missing(const RestoreCheck *check, uint8_t id,
+                                uint64_t from, uint64_t *first,
+                                uint64_t *count)
+{
+    const DeviceCheck *d = &check->devices[id];
+
+    return d->seen && cluster_set_next_missing(d->seen, from, first, count);
 }

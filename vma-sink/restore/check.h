@@ -28,15 +28,23 @@ RestoreCheck *restore_check_new(const BackupInfo *info);
 void restore_check_free(RestoreCheck *check);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestoreCheck, restore_check_free)
 
-/* False: *error is of kind DAMAGED. */
-bool restore_check_extent(RestoreCheck *check, const VmaExtent *extent,
-                          GError **error);
+/* Takes note of a cluster.  False, of kind DAMAGED: it must not be there. */
+bool restore_check_cluster(RestoreCheck *check, const VmaCluster *cluster,
+                           GError **error);
 
 /* After the last extent.  False: *error is of kind INCOMPLETE. */
 bool restore_check_end(const RestoreCheck *check, GError **error);
 
 /* How many clusters of a device of INFO there were, up to its end. */
 uint64_t restore_check_clusters(const RestoreCheck *check, uint8_t id);
+
+/*
+ * The first run of clusters at or behind FROM that there were none of, to be
+ * asked after the last extent.  False where nothing is missing from there on.
+ */
+bool restore_check_next_missing(const RestoreCheck *check, uint8_t id,
+                                uint64_t from, uint64_t *first,
+                                uint64_t *count);
 
 /* Whether this device is the guest's memory. */
 bool restore_is_vmstate(const BackupDevice *device);

@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "restore/archive.h"
 #include "restore/files.h"
+#include "restore/lost.h"
 #include "restore/names.h"
 #include "restore/target.h"
 
@@ -211,24 +212,48 @@ static void print_summary(const Extract *x, const char *folder, int64_t start)
             bytes ? 100.0 * zero / bytes : 0.0, seconds);
 }
 
-bool restore_extract(const char *path, const char *folder,
-                     const char *const *disks, bool overwrite, GError **error)
+static void print_finding(const char *finding, void *opaque)
+{
+    g_autofree char *printable = cli_printable(finding);
+
+    (void)opaque;
+    fprintf(stderr, "damage: %s\n", printable);
+}
+
+/* Reads, checks and writes everything, though nothing under its name yet. */
+static bool restore_all(Extract *x, const RestoreExtract *options,
+                        GError **error)
+{
+    x->archive = restore_archive_new(options->archive, error);
+    if (!x->archive) {
+        return false;
+    }
+    x->info = restore_archive_info(x->archive);
+    if (options->salvage) {
+        restore_archive_go_on(x->archive, print_finding, NULL);
+    }
+    return select_devices(x, options->disks, error) &&
+           create_files(x, options->folder, options->overwrite, error) &&
+           write_disks(x, error);
+}
+
+bool restore_extract(const RestoreExtract *options, GError **error)
 {
     g_autoptr(Extract) x = g_new0(Extract, 1);
     int64_t start = g_get_monotonic_time();
 
-    x->archive = restore_archive_new(path, error);
-    if (x->archive) {
-        x->info = restore_archive_info(x->archive);
-    }
-    if (!x->archive || !select_devices(x, disks, error) ||
-        !create_files(x, folder, overwrite, error) || !write_disks(x, error)) {
+    if (!restore_all(x, options, error)) {
         g_prefix_error(error, "nothing was restored: ");
         return false;
     }
     if (!restore_files_finish(x->files, error)) {
         return false;
     }
-    print_summary(x, folder, start);
+    print_summary(x, options->folder, start);
+    if (!restore_archive_verdict(x->archive, error)) {
+        restore_print_lost(x->archive, x->selected, stderr);
+        g_prefix_error(error, "restored what is whole: ");
+        return false;
+    }
     return true;
 }

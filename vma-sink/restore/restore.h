@@ -18,7 +18,11 @@ bool restore_list(const char *archive, GError **error);
  */
 bool restore_config(const char *archive, const char *name, GError **error);
 
-/* Reads and checks the whole archive and prints what was checked. */
+/*
+ * Reads and checks the whole archive, past whatever is damaged, and prints what
+ * was found, what of which disk is lost, and how far the check goes.  False if
+ * anything was found.
+ */
 bool restore_verify(const char *archive, GError **error);
 
 /*
@@ -27,8 +31,18 @@ bool restore_verify(const char *archive, GError **error);
  * file gets its name only after the whole archive was read and found good; when
  * this fails there is none, nor the folder if it was created here.  OVERWRITE
  * permits files to be replaced.
+ *
+ * With SALVAGE a damaged archive gives what is whole; what is lost is zeroes in
+ * the files, is listed on standard error, and makes this return false.
  */
-bool restore_extract(const char *archive, const char *folder,
-                     const char *const *disks, bool overwrite, GError **error);
+typedef struct RestoreExtract {
+    const char *archive;
+    const char *folder;
+    const char *const *disks;
+    bool overwrite;
+    bool salvage;
+} RestoreExtract;
+
+bool restore_extract(const RestoreExtract *options, GError **error);
 
 #endif /* RESTORE_RESTORE_H */

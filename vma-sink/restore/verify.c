@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads a whole archive and says what was checked, and what can't be.
+ * Reads a whole archive and says what was checked, what is wrong, and what
+ * can't be known.
  */
 #include "restore/restore.h"
 
@@ -8,50 +9,102 @@
 
 #include "cli/cli.h"
 #include "restore/archive.h"
+#include "restore/lost.h"
 
-static void print_result(const RestoreArchive *archive)
+static void print_finding(const char *finding, void *opaque)
+{
+    g_autofree char *printable = cli_printable(finding);
+
+    (void)opaque;
+    printf("damage: %s\n", printable);
+}
+
+static void print_devices(const RestoreArchive *archive)
 {
     const BackupInfo *info = restore_archive_info(archive);
     const RestoreCheck *check = restore_archive_check(archive);
-    bool vmstate = false;
 
-    printf("%3s %15s %10s      device\n", "id", "bytes", "clusters");
+    printf("%3s %15s %10s        device\n", "id", "bytes", "clusters");
     for (guint i = 0; i < info->devices->len; i++) {
         const BackupDevice *device = g_ptr_array_index(info->devices, i);
         g_autofree char *name = cli_printable(device->name);
+        uint64_t first, count;
+        bool lost = restore_check_next_missing(check, device->id, 0, &first,
+                                               &count);
 
         printf("%3u %15" G_GUINT64_FORMAT " %10" G_GUINT64_FORMAT
-               "  ok  %s\n", device->id, device->size_bytes,
-               restore_check_clusters(check, device->id), name);
-        vmstate = vmstate || restore_is_vmstate(device);
+               "  %-4s  %s\n", device->id, device->size_bytes,
+               restore_check_clusters(check, device->id), lost ? "LOST" : "ok",
+               name);
     }
-    printf("\nEvery header is intact, and every cluster of every disk is there "
-           "exactly once.\n"
-           "The data has no checksums in a VMA archive: a bit that has flipped "
-           "in it goes\n"
-           "unseen.\n");
-    if (vmstate) {
-        printf("The size of vmstate is an estimate, so nobody can say whether "
-               "all of it is\n"
-               "there.\n");
+}
+
+/* How much the result is worth. */
+static void print_extent_of_check(const RestoreArchive *archive)
+{
+    const BackupInfo *info = restore_archive_info(archive);
+
+    switch (restore_archive_digest_kind(archive)) {
+    case VMA_DIGEST_XXH3:
+        printf("Every header and all data match their checksums, every cluster "
+               "of every disk is\nthere exactly once, and the archive ends "
+               "with its end mark.\n");
+        break;
+    case VMA_DIGEST_UNKNOWN:
+        printf("Every header is intact, and every cluster of every disk is "
+               "there exactly once.\n"
+               "The data has checksums of a kind that this program does not "
+               "know: not checked.\n");
+        break;
+    case VMA_DIGEST_NONE:
+        printf("Every header is intact, and every cluster of every disk is "
+               "there exactly once.\n"
+               "The data has no checksums in this archive: a bit that has "
+               "flipped in it goes\nunseen.\n");
+        break;
+    }
+    for (guint i = 0; i < info->devices->len; i++) {
+        if (restore_is_vmstate(g_ptr_array_index(info->devices, i)) &&
+            restore_archive_digest_kind(archive) != VMA_DIGEST_XXH3) {
+            printf("The size of vmstate is an estimate, so nobody can say "
+                   "whether all of it is\nthere.\n");
+        }
     }
 }
 
 bool restore_verify(const char *path, GError **error)
 {
     g_autoptr(RestoreArchive) archive = restore_archive_new(path, error);
+    g_autoptr(GError) verdict = NULL;
     const VmaExtent *extent;
     VmaNext next;
 
     if (!archive) {
         return false;
     }
+    restore_archive_go_on(archive, print_finding, NULL);
     do {
         next = restore_archive_next(archive, &extent, error);
     } while (next == VMA_NEXT_EXTENT);
     if (next == VMA_NEXT_ERROR) {
         return false;
     }
-    print_result(archive);
-    return cli_flush_stdout(error);
+    if (!restore_archive_verdict(archive, &verdict)) {
+        printf("\n");
+    }
+    print_devices(archive);
+    printf("\n");
+    if (verdict) {
+        restore_print_lost(archive, NULL, stdout);
+    } else {
+        print_extent_of_check(archive);
+    }
+    if (!cli_flush_stdout(error)) {
+        return false;
+    }
+    if (verdict) {
+        g_propagate_error(error, g_steal_pointer(&verdict));
+        return false;
+    }
+    return true;
 }

@@ -38,13 +38,17 @@ void vma_digests_seal(VmaDigests *digests, VmaExtent *extent,
 void vma_digests_seal_end(VmaDigests *digests, VmaExtent *extent);
 
 /*
- * Reader: verifies the next extent.  False, of kind DAMAGED: the blocks do not
- * match, or extents are missing, out of order, or behind the end mark.  It may
- * be called on after that, to see how the rest fares: it goes on from the
- * number that the extent says it has.
+ * Reader: verifies that EXTENT is the next one.  False, of kind DAMAGED: extents
+ * are missing, out of order, or behind the end mark.  It may be called on after
+ * that, to see how the rest fares: it goes on from the number that the extent
+ * says it has.
  */
-bool vma_digests_verify(VmaDigests *digests, const VmaExtent *extent,
-                        const void *blocks, GError **error);
+bool vma_digests_verify_place(VmaDigests *digests, const VmaExtent *extent,
+                              GError **error);
+
+/* Reader.  False, of kind DAMAGED: the blocks do not match the digest. */
+bool vma_digests_verify_data(const VmaExtent *extent, const void *blocks,
+                             GError **error);
 
 /* Reader, at the end of the archive.  False, of kind INCOMPLETE: no end mark. */
 bool vma_digests_verify_end(const VmaDigests *digests, GError **error);

@@ -133,11 +133,17 @@ VmaDigestKind vma_reader_digest_kind(const VmaReader *r)
     return r->digest_kind;
 }
 
-bool vma_reader_verify_data(VmaReader *r, GError **error)
+bool vma_reader_verify_place(VmaReader *r, GError **error)
 {
     return !r->digests ||
-           vma_digests_verify(r->digests, &r->extent,
-                              r->buffer + sizeof(VmaExtentHeader), error);
+           vma_digests_verify_place(r->digests, &r->extent, error);
+}
+
+bool vma_reader_verify_data(const VmaReader *r, GError **error)
+{
+    return !r->digests ||
+           vma_digests_verify_data(&r->extent,
+                                   r->buffer + sizeof(VmaExtentHeader), error);
 }
 
 uint64_t vma_reader_offset(const VmaReader *r)
@@ -163,18 +169,45 @@ static void set_short_header(VmaReader *r, size_t got, GError **error)
     }
 }
 
+/* The blocks of the extent whose header has been decoded. */
+static VmaNext read_blocks(VmaReader *r, const VmaExtent **extent,
+                           GError **error)
+{
+    const size_t header_bytes = sizeof(VmaExtentHeader);
+    size_t bytes = (size_t)r->extent.block_count * VMA_BLOCK_BYTES;
+    size_t got;
+
+    if (!io_read(r->fd, r->buffer + header_bytes, bytes, &got, error)) {
+        return read_failed(r->offset, error);
+    }
+    if (got < bytes) {
+        set_cut(error, "an extent", r->offset + header_bytes + got);
+        return VMA_NEXT_ERROR;
+    }
+    r->next_offset = r->offset + header_bytes + bytes;
+    *extent = &r->extent;
+    return VMA_NEXT_EXTENT;
+}
+
+/* The input ends where an extent could begin. */
+static VmaNext at_end(VmaReader *r, GError **error)
+{
+    return !r->digests || vma_digests_verify_end(r->digests, error)
+           ? VMA_NEXT_END : VMA_NEXT_ERROR;
+}
+
 VmaNext vma_reader_next(VmaReader *r, const VmaExtent **extent, GError **error)
 {
     VmaExtentHeader *header = (VmaExtentHeader *)r->buffer;
-    size_t got, bytes;
+    size_t got;
 
     r->offset = r->next_offset;
+    r->next_offset += sizeof(*header);
     if (!io_read(r->fd, header, sizeof(*header), &got, error)) {
         return read_failed(r->offset, error);
     }
     if (got == 0) {
-        return !r->digests || vma_digests_verify_end(r->digests, error)
-               ? VMA_NEXT_END : VMA_NEXT_ERROR;
+        return at_end(r, error);
     }
     if (got < sizeof(*header)) {
         set_short_header(r, got, error);
@@ -185,15 +218,31 @@ VmaNext vma_reader_next(VmaReader *r, const VmaExtent **extent, GError **error)
                        r->offset);
         return VMA_NEXT_ERROR;
     }
-    bytes = (size_t)r->extent.block_count * VMA_BLOCK_BYTES;
-    if (!io_read(r->fd, r->buffer + sizeof(*header), bytes, &got, error)) {
-        return read_failed(r->offset, error);
-    }
-    if (got < bytes) {
-        set_cut(error, "an extent", r->offset + sizeof(*header) + got);
-        return VMA_NEXT_ERROR;
-    }
-    r->next_offset = r->offset + sizeof(*header) + bytes;
-    *extent = &r->extent;
-    return VMA_NEXT_EXTENT;
+    return read_blocks(r, extent, error);
+}
+
+/*
+ * Extents are of whole units of 512 bytes, so from the bad one on an extent can
+ * begin only every 512 bytes.
+ */
+VmaNext vma_reader_resync(VmaReader *r, const VmaExtent **extent,
+                          uint64_t *skipped, GError **error)
+{
+    VmaExtentHeader *header = (VmaExtentHeader *)r->buffer;
+    uint64_t from = r->offset;
+    size_t got;
+
+    do {
+        r->offset = r->next_offset;
+        r->next_offset += sizeof(*header);
+        if (!io_read(r->fd, header, sizeof(*header), &got, error)) {
+            return read_failed(r->offset, error);
+        }
+        *skipped = r->offset - from;
+        if (got < sizeof(*header)) {
+            *skipped += got;
+            return at_end(r, error);
+        }
+    } while (!vma_extent_decode(header, r->info->uuid, &r->extent, NULL));
+    return read_blocks(r, extent, error);
 }

@@ -44,10 +44,19 @@ VmaNext vma_reader_next(VmaReader *reader, const VmaExtent **extent,
                         GError **error);
 
 /*
- * Verifies the current extent's data, if the archive has digests, and its place
- * among the others.  To be called once for each extent, in order.
+ * After vma_reader_next() gave an error of kind DAMAGED: looks for the next
+ * place where an extent of this archive can begin, and reads it.  *skipped is
+ * how many bytes are passed over.
  */
-bool vma_reader_verify_data(VmaReader *reader, GError **error);
+VmaNext vma_reader_resync(VmaReader *reader, const VmaExtent **extent,
+                          uint64_t *skipped, GError **error);
+
+/*
+ * Where the archive has digests (else they return true): the current extent's
+ * place among the others, to be asked once for each, and its data.
+ */
+bool vma_reader_verify_place(VmaReader *reader, GError **error);
+bool vma_reader_verify_data(const VmaReader *reader, GError **error);
 
 /* The current extent's offset in the archive; at its end, the archive's size. */
 uint64_t vma_reader_offset(const VmaReader *reader);
