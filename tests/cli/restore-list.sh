@@ -16,6 +16,7 @@ head -c 12800 x.vma > header.vma
 cat > expected <<'EOF'
 uuid     10111213-1415-1617-1819-1a1b1c1d1e1f
 created  2023-11-15T01:13:20+03:00 (2023-11-14T22:13:20Z)
+digests  none
 
      bytes  config
         18  vm.conf
@@ -25,6 +26,9 @@ created  2023-11-15T01:13:20+03:00 (2023-11-14T22:13:20Z)
   1        10000000     9.5 MiB  drive-scsi0
   2         1048576     1.0 MiB  b
 EOF
+"$VMA_SINK" -o ours.vma < "$(vector example)" 2> err
+"$VMA_RESTORE" list ours.vma | grep -qx 'digests  XXH3, and an end mark' ||
+    fail "no word of digests"
 for archive in x.vma header.vma; do
     TZ=XYZ-3 expect_exit 0 "$VMA_RESTORE" list "$archive" > printed
     diff expected printed || fail "another list of $archive"

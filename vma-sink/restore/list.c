@@ -59,6 +59,19 @@ static void print_devices(const GPtrArray *devices)
     }
 }
 
+static const char *digest_text(VmaDigestKind kind)
+{
+    switch (kind) {
+    case VMA_DIGEST_XXH3:
+        return "XXH3, and an end mark";
+    case VMA_DIGEST_UNKNOWN:
+        return "of a kind that this program does not know";
+    case VMA_DIGEST_NONE:
+        break;
+    }
+    return "none";
+}
+
 bool restore_list(const char *path, GError **error)
 {
     g_autoptr(RestoreArchive) archive = restore_archive_new(path, error);
@@ -72,6 +85,7 @@ bool restore_list(const char *path, GError **error)
     uuid_unparse_lower(info->uuid, uuid);
     printf("uuid     %s\n", uuid);
     print_time(info->start_time_s);
+    printf("digests  %s\n", digest_text(restore_archive_digest_kind(archive)));
     print_configs(info->configs);
     print_devices(info->devices);
     return cli_flush_stdout(error);
