@@ -36,6 +36,7 @@ static char **opt_devices;
 static char **opt_configs;
 static char *opt_speed;
 static int opt_timeout = -1;
+static char *opt_fsfreeze;
 static gboolean opt_any_content;
 
 static const GOptionEntry entries[] = {
@@ -57,6 +58,10 @@ static const GOptionEntry entries[] = {
     { "timeout", 0, 0, G_OPTION_ARG_INT, &opt_timeout,
       "With --qmp: give up after the reader of the stream has stalled for so "
       "long; 0: never", "SECONDS" },
+    { "fsfreeze", 0, 0, G_OPTION_ARG_FILENAME, &opt_fsfreeze,
+      "With --qmp: freeze the guest's file systems while the backup starts, by "
+      "the QEMU guest agent whose channel is the unix socket SOCKET",
+      "SOCKET" },
     { NULL },
 };
 
@@ -71,11 +76,8 @@ typedef struct Images {
 static void note_padding(const char *path, const Image *image)
 {
     if (image_padding_bytes(image) > 0) {
-        g_autofree char *printable = cli_printable(path);
-
-        fprintf(stderr, "%s: note: '%s' is no multiple of 512 bytes, %u zero "
-                "bytes are added\n", g_get_prgname(), printable,
-                image_padding_bytes(image));
+        cli_note("note: '%s' is no multiple of 512 bytes, %u zero bytes are "
+                 "added", path, image_padding_bytes(image));
     }
 }
 
@@ -207,6 +209,7 @@ static bool dump_qemu(GError **error)
     g_autoptr(Progress) progress = NULL;
     QemuOptions options = {
         .socket = opt_qmp,
+        .agent = opt_fsfreeze,
         .devices = opt_devices,
         .info = info,
         .timeout_seconds = opt_timeout,
@@ -236,8 +239,10 @@ static bool verify_options(char **images, GError **error)
         cli_set_usage(error, "nothing to back up: give NAME=IMAGE or --qmp");
     } else if (opt_qmp && *images) {
         cli_set_usage(error, "--qmp and '%s' can't be combined", *images);
-    } else if (!opt_qmp && (opt_devices || opt_speed || opt_timeout != -1)) {
-        cli_set_usage(error, "--device, --speed and --timeout need --qmp");
+    } else if (!opt_qmp && (opt_devices || opt_speed || opt_timeout != -1 ||
+                            opt_fsfreeze)) {
+        cli_set_usage(error, "--device, --speed, --timeout and --fsfreeze need "
+                      "--qmp");
     } else if (opt_qmp && opt_any_content) {
         cli_set_usage(error, "--any-content and --qmp can't be combined");
     } else if (opt_timeout < -1) {

@@ -73,6 +73,19 @@ int cli_report(GError *error)
     return code;
 }
 
+void cli_note(const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    g_autofree char *printable = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    printable = cli_printable(text);
+    fprintf(stderr, "%s: %s\n", g_get_prgname(), printable);
+}
+
 bool cli_flush_stdout(GError **error)
 {
     bool failed = ferror(stdout);

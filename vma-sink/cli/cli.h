@@ -28,6 +28,9 @@ bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries,
 /* Prints "PROGRAM: MESSAGE" to standard error; frees and returns the code. */
 int cli_report(GError *error);
 
+/* Prints "PROGRAM: MESSAGE" to standard error, for what is not the end. */
+void cli_note(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
 /* After the last print to standard output, whose failures show only here. */
 bool cli_flush_stdout(GError **error);
 

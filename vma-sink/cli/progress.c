@@ -47,7 +47,7 @@ Progress *progress_new(void)
     return p;
 }
 
-static void clear(Progress *p)
+void progress_clear(Progress *p)
 {
     if (p->drawn_columns > 0) {
         fprintf(stderr, "\r%*s\r", (int)p->drawn_columns, "");
@@ -59,7 +59,7 @@ static void clear(Progress *p)
 void progress_free(Progress *p)
 {
     if (p) {
-        clear(p);
+        progress_clear(p);
         g_free(p);
     }
 }
@@ -185,7 +185,7 @@ void progress_finish(Progress *p)
     g_autofree char *zero = cli_format_size(p->zero);
     g_autofree char *rate = cli_format_size(p->done / MAX(seconds, 1e-6));
 
-    clear(p);
+    progress_clear(p);
     fprintf(stderr, "%s: %s in %.1f s (%s/s), %s of it zeroes\n",
             g_get_prgname(), done, seconds, rate, zero);
 }

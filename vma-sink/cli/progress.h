@@ -31,6 +31,9 @@ void progress_update(Progress *progress, uint64_t done, uint64_t zero,
  */
 void progress_phase(Progress *progress, const char *phase);
 
+/* Makes room for a message on standard error. */
+void progress_clear(Progress *progress);
+
 /* Clears the bar and prints what was done, in what time. */
 void progress_finish(Progress *progress);
 

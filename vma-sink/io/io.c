@@ -18,6 +18,11 @@
 #define MAX_TRANSFER_BYTES ((size_t)1 << 30)
 #define PIPE_BYTES (1 << 20)
 
+static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+
+/* Those that are ours, and those that have come: a bit (1 << NUMBER) each. */
+static unsigned handled_signals;
+static volatile sig_atomic_t seen_signals;
 static volatile sig_atomic_t caught_signal;
 
 /*
@@ -38,26 +43,49 @@ static void on_signal(int signum)
     };
 
     caught_signal = signum;
+    seen_signals |= 1 << signum;
     setitimer(ITIMER_REAL, &again, NULL);
+}
+
+void io_outlive_signals(bool outlive)
+{
+    struct sigaction action = { .sa_flags = outlive ? 0 : SA_RESETHAND };
+    sigset_t all, old;
+
+    sigemptyset(&all);
+    for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
+        sigaddset(&all, signals[i]);
+    }
+    action.sa_mask = all;
+    /* None may come between the question whether it came and the answer. */
+    sigprocmask(SIG_BLOCK, &all, &old);
+    for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
+        unsigned bit = 1u << signals[i];
+
+        action.sa_handler = !outlive && (seen_signals & bit) ? SIG_DFL
+                                                             : on_signal;
+        if (handled_signals & bit) {
+            sigaction(signals[i], &action, NULL);
+        }
+    }
+    sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
 void io_catch_signals(void)
 {
-    static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-    struct sigaction action = { .sa_handler = on_alarm };
+    const struct sigaction action = { .sa_handler = on_alarm };
 
     sigaction(SIGALRM, &action, NULL);
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESETHAND;
     for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
         struct sigaction old;
 
         /* nohup and the like keep their say. */
         sigaction(signals[i], NULL, &old);
         if (old.sa_handler != SIG_IGN) {
-            sigaction(signals[i], &action, NULL);
+            handled_signals |= 1u << signals[i];
         }
     }
+    io_outlive_signals(false);
     /* Both have an error of their own, EPIPE and EFBIG. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);

@@ -44,6 +44,12 @@ bool io_pread(int fd, void *buffer, size_t bytes, uint64_t offset, size_t *got,
  */
 void io_catch_signals(void);
 
+/*
+ * For what must not be left undone: while this is on, a second signal is like
+ * the first.  Whoever turns it on waits for nothing without a limit.
+ */
+void io_outlive_signals(bool outlive);
+
 /* Whether one came; sets *error then. */
 bool io_interrupted(GError **error);
 

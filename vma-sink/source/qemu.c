@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,12 +16,34 @@
 #include "backup/error.h"
 #include "cli/cli.h"
 #include "io/io.h"
+#include "source/agent.h"
 #include "source/qmp.h"
 
 #define CONNECT_SECONDS 10
 /* After an interruption; a stalled reader holds up nothing of this. */
 #define CLEANUP_SECONDS 30
 #define POLL_MS 200
+/* An agent that takes longer for next to nothing is not to be relied on. */
+#define AGENT_SECONDS 5
+/* The guest writes back all that it has not written yet. */
+#define FREEZE_SECONDS 60
+/* While file systems are frozen, QEMU has so long to start the backup. */
+#define START_SECONDS 60
+/*
+ * A thaw writes to disks, so it may be held up by the backup itself, which a
+ * slow reader holds up: it is tried again while the backup runs, and at its
+ * end.
+ */
+#define THAW_SECONDS 10
+#define THAW_AGAIN_SECONDS 1
+#define THAW_PERIOD_US (10 * G_USEC_PER_SEC)
+#define THAW_LAST_SECONDS 30
+/*
+ * The descriptor in QEMU.  Always the same, for QEMU keeps what a client that
+ * was killed has passed, and closes it when the next one passes another under
+ * its name.  (A monitor has one client at a time.)
+ */
+#define FD_NAME "vma-dump"
 /* QEMU takes a list in one string. */
 #define DEVICE_SEPARATORS ",;:"
 
@@ -29,10 +52,14 @@ typedef struct Backup {
     const QemuOptions *options;
     Progress *progress;
     Qmp *qmp;
-    char *fd_name;
+
+    Agent *agent;               /* NULL: none */
+    int64_t file_systems;       /* that were frozen; -1: not known */
+    int64_t thaw_again_us;      /* 0: it has not failed yet */
 
     char *uuid;                 /* NULL: not started */
     bool interrupted;           /* by a signal, which has been dealt with */
+    bool late;                  /* started after the file systems were thawed */
     bool changed;               /* an event came: ask again now */
     char *end_state;            /* by event; NULL: it has not ended */
     char *end_message;          /* NULL: none */
@@ -41,7 +68,7 @@ typedef struct Backup {
 static void backup_clear(Backup *b)
 {
     g_clear_pointer(&b->qmp, qmp_free);
-    g_free(b->fd_name);
+    g_clear_pointer(&b->agent, agent_free);
     g_free(b->uuid);
     g_free(b->end_state);
     g_free(b->end_message);
@@ -70,10 +97,10 @@ static void on_event(const char *event, JsonObject *data, void *opaque)
     if (strcmp(event, "BACKUP_STATUS_CHANGE") != 0 || !data || !b->uuid) {
         return;
     }
-    state = qmp_get_string(data, "status");
+    state = json_lines_get_string(data, "status");
     b->changed = true;
     if (state && state_is_final(state)) {
-        set_end(b, state, qmp_get_string(data, "errmsg"));
+        set_end(b, state, json_lines_get_string(data, "errmsg"));
     }
 }
 
@@ -131,9 +158,8 @@ static JsonObject *encode_arguments(const Backup *b, GError **error)
 {
     const QemuOptions *o = b->options;
     g_autoptr(JsonObject) arguments = json_object_new();
-    g_autofree char *file = g_strconcat("fd:", b->fd_name, NULL);
 
-    json_object_set_string_member(arguments, "backup-file", file);
+    json_object_set_string_member(arguments, "backup-file", "fd:" FD_NAME);
     if (o->devices) {
         g_autofree char *list = join_devices(o->devices, error);
 
@@ -170,11 +196,11 @@ static bool drop_stdout(GError **error)
     return true;
 }
 
-static JsonObject *fd_argument(const Backup *b)
+static JsonObject *fd_argument(void)
 {
     JsonObject *arguments = json_object_new();
 
-    json_object_set_string_member(arguments, "fdname", b->fd_name);
+    json_object_set_string_member(arguments, "fdname", FD_NAME);
     return arguments;
 }
 
@@ -188,6 +214,114 @@ static void note_interruption(Backup *b)
     }
 }
 
+/* The guest's file systems */
+
+/*
+ * Says at once how it went: a guest that stays frozen can't wait for the end of
+ * the backup.
+ */
+static bool thaw(Backup *b, unsigned seconds, GError **error)
+{
+    g_autofree char *command = agent_thaw_command(b->agent);
+    g_autoptr(GError) local = NULL;
+
+    if (agent_thaw(b->agent, seconds, &local)) {
+        progress_clear(b->progress);
+        if (b->file_systems >= 0) {
+            cli_note("file systems frozen for %" PRId64 " ms (%" PRId64
+                     " of the guest)", (agent_frozen_us(b->agent) + 500) / 1000,
+                     b->file_systems);
+        } else {
+            cli_note("the guest's file systems are thawed");
+        }
+        io_outlive_signals(false);
+        return true;
+    }
+    if (!io_interrupted(NULL)) {
+        if (b->thaw_again_us == 0) {
+            cli_note("warning: the guest's file systems may be frozen and "
+                     "can't be thawed (%s); to do it by hand: %s",
+                     local->message, command);
+        }
+        b->thaw_again_us = g_get_monotonic_time() + THAW_PERIOD_US;
+    }
+    g_propagate_error(error, g_steal_pointer(&local));
+    return false;
+}
+
+static bool is_frozen(const Backup *b)
+{
+    return b->agent && agent_is_frozen(b->agent);
+}
+
+/* Right after the start of the backup: nothing keeps us from this. */
+static void thaw_now(Backup *b)
+{
+    while (is_frozen(b) && !thaw(b, THAW_SECONDS, NULL) &&
+           io_interrupted(NULL)) {
+        note_interruption(b);
+    }
+}
+
+/* While the backup runs. */
+static void thaw_again(Backup *b)
+{
+    if (is_frozen(b) && g_get_monotonic_time() >= b->thaw_again_us) {
+        (void)thaw(b, THAW_AGAIN_SECONDS, NULL);
+    }
+}
+
+/* At the end.  False: it stays frozen; *error, if set before, is extended. */
+static bool thaw_at_last(Backup *b, GError **error)
+{
+    g_autoptr(GError) before = NULL;
+    g_autoptr(GError) local = NULL;
+    g_autofree char *command = NULL;
+
+    note_interruption(b);
+    while (is_frozen(b) && !thaw(b, THAW_LAST_SECONDS, &local)) {
+        if (!io_interrupted(NULL)) {
+            break;
+        }
+        note_interruption(b);
+        g_clear_error(&local);
+    }
+    if (!is_frozen(b)) {
+        return true;
+    }
+    before = *error;
+    *error = NULL;
+    command = agent_thaw_command(b->agent);
+    g_set_error(error, BACKUP_ERROR,
+                before && before->domain == BACKUP_ERROR
+                ? before->code : BACKUP_ERROR_FAILED,
+                "%s, and the guest's file systems may still be frozen (%s); to "
+                "thaw them: %s", before ? before->message
+                                        : "the backup is complete",
+                local->message, command);
+    return false;
+}
+
+static bool freeze(Backup *b, GError **error)
+{
+    if (!b->agent) {
+        return true;
+    }
+    io_outlive_signals(true);
+    if (io_interrupted(error)) {
+        return false;
+    }
+    if (!agent_freeze(b->agent, FREEZE_SECONDS, &b->file_systems, error)) {
+        g_prefix_error(error, "cannot freeze the guest's file systems: ");
+        return false;
+    }
+    /* Nothing waits for ever from now on. */
+    qmp_set_deadline(b->qmp, START_SECONDS);
+    return true;
+}
+
+/* Starting it */
+
 /*
  * What QEMU was passed and has not used it would hold open for ever.  Mostly it
  * has no such descriptor any more, so an error of this means nothing.
@@ -196,17 +330,18 @@ static void take_back(Backup *b)
 {
     note_interruption(b);
     qmp_set_deadline(b->qmp, CLEANUP_SECONDS);
-    (void)qmp_execute(b->qmp, "closefd", fd_argument(b), -1, NULL);
+    (void)qmp_execute(b->qmp, "closefd", fd_argument(), -1, NULL);
 }
 
 static bool hand_over(Backup *b, GError **error)
 {
     g_autoptr(GError) local = NULL;
 
-    if (qmp_execute(b->qmp, "getfd", fd_argument(b), STDOUT_FILENO, &local)) {
+    if (qmp_execute(b->qmp, "getfd", fd_argument(), STDOUT_FILENO, &local)) {
         return drop_stdout(error);
     }
-    if (g_error_matches(local, QMP_ERROR, QMP_ERROR_COMMAND_NOT_FOUND)) {
+    if (g_error_matches(local, JSON_LINES_ERROR,
+                        JSON_LINES_ERROR_COMMAND_NOT_FOUND)) {
         g_prefix_error(&local, "this monitor has no command 'getfd', which "
                        "passes standard output to QEMU: ");
     } else {
@@ -216,10 +351,43 @@ static bool hand_over(Backup *b, GError **error)
     return false;
 }
 
+/* What to do about a failure that QEMU only names; "" if there is no more. */
+static const char *hint(const Backup *b, const char *message)
+{
+    if (g_str_has_suffix(message, "Broken pipe")) {
+        return " (what reads the stream has ended, see its message)";
+    }
+    if (b->options->devices && g_str_has_suffix(message, "not found")) {
+        return " (the monitor's 'info block' tells what disks there are)";
+    }
+    return "";
+}
+
 /*
- * An interruption does not keep the backup from starting, so the answer is
- * waited for all the same: on failure b->uuid tells whether it runs.
+ * What comes in the way of the answer does not keep the backup from starting,
+ * so it is waited for all the same, but with the file systems thawed: on
+ * failure b->uuid tells whether it runs.
  */
+static JsonObject *receive_start(Backup *b, int64_t id, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    JsonObject *answer = qmp_receive(b->qmp, id, &local);
+    bool frozen = is_frozen(b);
+    bool answered = answer || local->domain == JSON_LINES_ERROR;
+
+    note_interruption(b);
+    thaw_now(b);
+    if (local) {
+        g_propagate_error(error, g_steal_pointer(&local));
+    }
+    if (answered || (!frozen && !b->interrupted)) {
+        return answer;
+    }
+    b->late = frozen;
+    qmp_set_deadline(b->qmp, CLEANUP_SECONDS);
+    return qmp_receive(b->qmp, id, NULL);
+}
+
 static bool start(Backup *b, JsonObject *arguments, GError **error)
 {
     int64_t id = qmp_send(b->qmp, "backup", arguments, -1, error);
@@ -229,21 +397,25 @@ static bool start(Backup *b, JsonObject *arguments, GError **error)
     if (!id) {
         return false;
     }
-    answer = qmp_receive(b->qmp, id, &local);
-    if (!answer) {
-        note_interruption(b);
-        answer = b->interrupted ? qmp_receive(b->qmp, id, NULL) : NULL;
-    }
-    b->uuid = answer ? g_strdup(qmp_get_string(answer, "uuid")) : NULL;
-    if (g_error_matches(local, QMP_ERROR, QMP_ERROR_COMMAND_NOT_FOUND)) {
+    answer = receive_start(b, id, &local);
+    b->uuid = answer ? g_strdup(json_lines_get_string(answer, "uuid")) : NULL;
+    if (g_error_matches(local, JSON_LINES_ERROR,
+                        JSON_LINES_ERROR_COMMAND_NOT_FOUND)) {
         g_prefix_error(&local, "this QEMU has no command 'backup', it was "
                        "built without qemu-patch: ");
     } else if (local) {
-        g_prefix_error(&local, "cannot start the backup: ");
+        const char *more = hint(b, local->message);
+
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "cannot start the backup: %s%s", local->message, more);
+        return false;
     } else if (!b->uuid) {
         g_set_error(&local, BACKUP_ERROR, BACKUP_ERROR_FAILED,
                     "cannot start the backup: QEMU gave it no uuid");
     } else {
+        if (!b->interrupted) {
+            qmp_set_deadline(b->qmp, 0);
+        }
         return true;
     }
     g_propagate_error(error, g_steal_pointer(&local));
@@ -261,9 +433,9 @@ static void show(const Backup *b, JsonObject *status, const char *state)
     } else if (strcmp(state, "cancelling") == 0) {
         phase = "cancelling";
     }
-    progress_update(b->progress, qmp_get_int(status, "transferred"),
-                    qmp_get_int(status, "zero-bytes"),
-                    qmp_get_int(status, "total"));
+    progress_update(b->progress, json_lines_get_int(status, "transferred"),
+                    json_lines_get_int(status, "zero-bytes"),
+                    json_lines_get_int(status, "total"));
     progress_phase(b->progress, phase);
 }
 
@@ -277,11 +449,12 @@ static bool query(Backup *b, GError **error)
     if (!status) {
         return false;
     }
-    state = qmp_get_string(status, "status");
-    if (state && g_strcmp0(qmp_get_string(status, "uuid"), b->uuid) == 0) {
+    state = json_lines_get_string(status, "status");
+    if (state &&
+        g_strcmp0(json_lines_get_string(status, "uuid"), b->uuid) == 0) {
         show(b, status, state);
         if (state_is_final(state)) {
-            set_end(b, state, qmp_get_string(status, "errmsg"));
+            set_end(b, state, json_lines_get_string(status, "errmsg"));
         }
     } else if (!b->end_state) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
@@ -313,7 +486,7 @@ static bool watch(Backup *b, GError **error)
     g_autoptr(GError) local = NULL;
 
     while (query(b, &local) && !b->end_state && wait_for_change(b, &local)) {
-        continue;
+        thaw_again(b);
     }
     if (local && !b->end_state) {
         g_propagate_error(error, g_steal_pointer(&local));
@@ -344,15 +517,18 @@ static bool conclude(Backup *b, GError **error)
     if (strcmp(b->end_state, "done") == 0) {
         return true;
     }
-    if (strcmp(b->end_state, "cancelled") == 0 && !b->interrupted) {
+    if (strcmp(b->end_state, "cancelled") == 0 && !b->interrupted &&
+        !b->late) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_INCOMPLETE,
                     "the backup was cancelled by somebody else%s%s",
                     b->end_message ? ": " : "",
                     b->end_message ? b->end_message : "");
     } else {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "%s: %s", b->interrupted ? "interrupted" : "QEMU failed",
-                    b->end_message ? b->end_message : b->end_state);
+                    "%s: %s%s", b->interrupted ? "interrupted" :
+                    b->late ? "QEMU took too long to start" : "QEMU failed",
+                    b->end_message ? b->end_message : b->end_state,
+                    b->end_message ? hint(b, b->end_message) : "");
     }
     return false;
 }
@@ -362,7 +538,7 @@ static bool finish(Backup *b, GError **error)
 {
     g_autoptr(GError) local = NULL;
 
-    if (!b->interrupted && !watch(b, &local)) {
+    if (!b->interrupted && !b->late && !watch(b, &local)) {
         note_interruption(b);
         if (!b->interrupted) {
             g_propagate_error(error, g_steal_pointer(&local));
@@ -370,37 +546,61 @@ static bool finish(Backup *b, GError **error)
         }
     }
     g_clear_error(&local);
-    if (b->interrupted && !cancel(b, &local)) {
+    if ((b->interrupted || b->late) && !cancel(b, &local)) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "interrupted; cannot cancel the backup: %s",
+                    "%s; cannot cancel the backup: %s",
+                    b->interrupted ? "interrupted"
+                                   : "QEMU took too long to start",
                     local->message);
         return false;
     }
     return conclude(b, error);
 }
 
+static bool run(Backup *b, JsonObject *arguments, GError **error)
+{
+    g_autoptr(JsonObject) owned = arguments;
+
+    if (!hand_over(b, error) || !freeze(b, error) ||
+        (!start(b, g_steal_pointer(&owned), error) && !b->uuid)) {
+        note_interruption(b);
+        thaw_now(b);
+        take_back(b);
+        return false;
+    }
+    g_clear_error(error);
+    return finish(b, error);
+}
+
 bool qemu_dump(const QemuOptions *options, Progress *progress, GError **error)
 {
     g_autoptr(JsonObject) arguments = NULL;
+    g_autoptr(GError) local = NULL;
     g_auto(Backup) b = {
         .options = options,
         .progress = progress,
-        .fd_name = g_strdup_printf("vma-dump-%d", (int)getpid()),
+        .file_systems = -1,
     };
+    bool ok;
 
     arguments = encode_arguments(&b, error);
     if (!arguments || !verify_stdout(error)) {
         return false;
     }
+    if (options->agent) {
+        b.agent = agent_connect(options->agent, AGENT_SECONDS, error);
+        if (!b.agent) {
+            return false;
+        }
+    }
     b.qmp = qmp_connect(options->socket, CONNECT_SECONDS, on_event, &b, error);
     if (!b.qmp) {
         return false;
     }
-    if (!hand_over(&b, error) ||
-        (!start(&b, g_steal_pointer(&arguments), error) && !b.uuid)) {
-        take_back(&b);
-        return false;
+    ok = run(&b, g_steal_pointer(&arguments), &local);
+    ok &= thaw_at_last(&b, &local);
+    if (!ok) {
+        g_propagate_error(error, g_steal_pointer(&local));
     }
-    g_clear_error(error);
-    return finish(&b, error);
+    return ok;
 }

@@ -15,6 +15,7 @@
 
 typedef struct QemuOptions {
     const char *socket;         /* path of the monitor */
+    const char *agent;          /* path of the guest agent; NULL: no freezing */
     char **devices;             /* NULL-terminated; NULL: QEMU's choice */
     const BackupInfo *info;     /* the configs are sent, nothing else */
     uint64_t speed;             /* bytes per second, 0: no limit */
@@ -24,6 +25,10 @@ typedef struct QemuOptions {
 /*
  * Starts a backup and waits for its end.  Standard output, which must be a pipe
  * or a socket, is QEMU's from then on, and /dev/null here.
+ *
+ * With an agent the guest's file systems are frozen for the moment in which the
+ * backup starts.  However this ends, they are thawed, or the error says that
+ * they are not.
  *
  * After an interruption the backup is cancelled.  False with kind INCOMPLETE:
  * somebody else has cancelled it.

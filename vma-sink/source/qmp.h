@@ -3,10 +3,8 @@
  * A client of QEMU's monitor protocol (QMP) on a unix socket.  It knows the
  * protocol and no commands but qmp_capabilities.  For one thread.
  *
- * Every function that waits also ends on a signal (io/io.h) and at the
- * deadline, and passes events on.  Failures of the connection are of the domain
- * BACKUP_ERROR.  It can be used again after an interruption and a deadline;
- * once it is lost everything else fails, too.
+ * What json-lines.h says of waiting and of failures holds here as well; every
+ * function that waits passes events on.
  */
 #ifndef SOURCE_QMP_H
 #define SOURCE_QMP_H
@@ -16,15 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The command was answered with an error. */
-#define QMP_ERROR (qmp_error_quark())
-
-typedef enum QmpError {
-    QMP_ERROR_GENERIC,
-    QMP_ERROR_COMMAND_NOT_FOUND,
-} QmpError;
-
-GQuark qmp_error_quark(void);
+#include "source/json-lines.h"
 
 typedef struct Qmp Qmp;
 
@@ -63,9 +53,5 @@ bool qmp_execute(Qmp *qmp, const char *command, JsonObject *arguments, int fd,
 
 /* Waits for one message of any kind, for MILLISECONDS at most. */
 bool qmp_wait(Qmp *qmp, unsigned milliseconds, GError **error);
-
-/* Members of an answer; NULL or 0 where they are absent or of another type. */
-const char *qmp_get_string(JsonObject *object, const char *name);
-int64_t qmp_get_int(JsonObject *object, const char *name);
 
 #endif /* SOURCE_QMP_H */
