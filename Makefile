@@ -6,8 +6,9 @@ prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
 
-# The QEMU that is patched and tested: a series of its releases.
-QEMU_SERIES ?= 10.0
+# The QEMUs that are patched and tested: series of its releases.  The first one
+# is built by "make qemu" and used by the demo.
+QEMU_SERIES ?= 10.0 10.2
 
 PROGRAMS = vma-dump vma-sink vma-restore
 PACKAGES = glib-2.0 json-glib-1.0 uuid zlib libxxhash
@@ -62,7 +63,7 @@ help:
 	@echo 'make bench        measure speed and memory'
 	@echo 'make lint         static analysis'
 	@echo 'make setup        install the Debian packages that all this needs'
-	@echo 'make qemu         get, patch and build QEMU $(QEMU_SERIES)'
+	@echo 'make qemu         get, patch and build QEMU $(firstword $(QEMU_SERIES))'
 	@echo 'make install      DESTDIR and prefix ($(prefix)) are honoured'
 	@echo 'make uninstall, make clean'
 
@@ -105,7 +106,7 @@ $(FAULT_LIBRARY): tests/lib/fault.c $(B)/flags
 -include $(MODULE_OBJS:.o=.d) $(MAIN_OBJS:.o=.d) $(UNIT_OBJS:.o=.d)
 
 # The runner takes the groups to run and prints the totals.
-RUN_TESTS = B=$(abspath $(B)) QEMU_SERIES=$(QEMU_SERIES) tests/run.sh
+RUN_TESTS = B=$(abspath $(B)) QEMU_SERIES='$(QEMU_SERIES)' tests/run.sh
 
 # These two set up the machine first, so they build in a make of their own,
 # which finds the libraries that were installed.
@@ -121,7 +122,8 @@ demo:
 	@$(MAKE) --no-print-directory demo-built
 
 demo-built: all
-	@B=$(abspath $(B)) QEMU_SERIES=$(QEMU_SERIES) tests/demo/run.sh
+	@B=$(abspath $(B)) QEMU_SERIES=$(firstword $(QEMU_SERIES)) \
+		tests/demo/run.sh
 
 check-unit: $(UNIT_PROGRAMS)
 	$(RUN_TESTS) unit
@@ -139,13 +141,13 @@ check-asan:
 
 # Both print the build folder on standard output.
 qemu:
-	@qemu-patch/build-qemu.sh --series $(QEMU_SERIES) system
+	@qemu-patch/build-qemu.sh --series $(firstword $(QEMU_SERIES)) system
 
 qemu-tools:
-	@qemu-patch/build-qemu.sh --series $(QEMU_SERIES) tools
+	@qemu-patch/build-qemu.sh --series $(firstword $(QEMU_SERIES)) tools
 
 bench: all $(BENCH_PROGRAMS)
-	B=$(abspath $(B)) tests/bench/run.sh
+	B=$(abspath $(B)) QEMU_SERIES='$(QEMU_SERIES)' tests/bench/run.sh
 
 lint:
 	cppcheck --quiet --error-exitcode=1 --inline-suppr -Ivma-sink \

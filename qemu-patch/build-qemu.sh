@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Gets QEMU, applies a series to it and builds it.
+# Gets QEMU, applies the patches to it and builds it.
 #
 #   build-qemu.sh [--series NAME] [--update] [tools|system]
 #
+# NAME is a series of QEMU's releases from the file releases, such as 10.0.
 # tools (the default): qemu-img, qemu-io, qemu-nbd, qemu-storage-daemon.
 # system: these and qemu-system-x86_64.  The build folder's path is the only
 # output on stdout; everything else goes to stderr.
@@ -12,6 +13,7 @@
 # The source is Debian's source package, taken with the mirror that this
 # system's apt is configured for, but without touching that configuration.
 # QEMU_SRC=FOLDER names an unpacked source instead; it is copied, not changed.
+# The exit code is 77 if Debian does not have the series, or no longer.
 #
 # Everything is kept in ${XDG_CACHE_HOME:-~/.cache}/vma-sink/qemu.  What was
 # built once is built again only if the source, the series, the options or the
@@ -26,7 +28,7 @@ python=/usr/bin/python3
 configure_options=(
     --python="$python" --disable-download --without-default-features
     --enable-tools --enable-linux-aio --enable-linux-io-uring
-    --enable-coroutine-pool --enable-avx2 --enable-malloc-trim --enable-attr
+    --enable-coroutine-pool --enable-malloc-trim --enable-attr
     --enable-werror --disable-docs --disable-user --disable-install-blobs
     --audio-drv-list=
 )
@@ -49,7 +51,8 @@ usage() {
     exit 2
 }
 
-series=10.0
+patches=$here/patches
+series=$(awk '!/^#/ { print $1; exit }' "$here/releases")
 update=no
 target=tools
 while [ $# -gt 0 ]; do
@@ -65,8 +68,9 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-patches=$here/$series
-[ -f "$patches/series" ] || die "no series '$series' in $here"
+suites=$(awk -v name="$series" '$1 == name { $1 = ""; print $0 }' \
+    "$here/releases")
+[ -n "$suites" ] || die "there is no series '$series' in $here/releases"
 
 # --- What is needed on the machine -----------------------------------------
 
@@ -135,10 +139,28 @@ END
     apt-get -qq update >&2 || die "the package lists can't be fetched"
 }
 
-# Downloads the newest release of the series, unless one is there; sets source
+# download VERSION: false if the mirror does not have it, though it is listed
+download() {
+    local folder=$cache/sources/${1#*:}
+    [ ! -d "$folder" ] || return 0
+    say "downloading QEMU ${1#*:}"
+    rm -rf "$folder.part"
+    mkdir -p "$folder.part"
+    if ! (cd "$folder.part" && apt-get -qq source --only-source \
+        --download-only "qemu=$1" > log 2>&1); then
+        cat "$folder.part/log" >&2
+        grep -q ' 404 ' "$folder.part/log" || die "the source can't be downloaded"
+        return 1
+    fi
+    rm "$folder.part/log"
+    sync "$folder.part"/*
+    mv "$folder.part" "$folder"
+}
+
+# Provides the newest release of the series, unless one is there; sets source
 # (a folder with the files of Debian's source package) and source_id.
 get_debian_source() {
-    local version='' record=$cache/sources/$series
+    local version='' candidate record=$cache/sources/$series
     if [ "$update" = no ] && [ -f "$record" ]; then
         read -r version < "$record"
     fi
@@ -148,29 +170,24 @@ get_debian_source() {
             die "no apt-get; name an unpacked QEMU with QEMU_SRC=FOLDER"
         lock
         say "looking for QEMU $series in Debian's archive"
-        # shellcheck disable=SC2046
-        use_apt deb-src $(cat "$patches/suites")
-        version=$(apt-cache showsrc --only-source qemu |
-            sed -n "s/^Version: \(1:$series\.[^ ]*\)$/\1/p" | sort -V | tail -n 1)
-        [ -n "$version" ] || die "Debian has no QEMU $series in:" \
-            "$(tr '\n' ' ' < "$patches/suites")"
-    fi
-    source_id=${version#*:}
-    source=$cache/sources/$source_id
-    if [ ! -d "$source" ]; then
-        lock
-        say "downloading QEMU $source_id"
-        rm -rf "$source.part"
-        mkdir -p "$source.part"
-        (cd "$source.part" && apt-get -qq source --only-source --download-only \
-            "qemu=$version" >&2) || die "the source can't be downloaded"
-        sync "$source.part"/*
-        mv "$source.part" "$source"
-    fi
-    if [ "$locked" = yes ]; then
+        # shellcheck disable=SC2086
+        use_apt deb-src $suites
+        for candidate in $(apt-cache showsrc --only-source qemu |
+            sed -n "s/^Version: \(1:$series\.[^ ]*\)$/\1/p" | sort -rV); do
+            if download "$candidate"; then
+                version=$candidate
+                break
+            fi
+        done
+        if [ -z "$version" ]; then
+            say "SKIPPED: Debian has no QEMU $series (any more) in:$suites"
+            exit 77
+        fi
         echo "$version" > "$record.part"
         mv "$record.part" "$record"
     fi
+    source_id=${version#*:}
+    source=$cache/sources/$source_id
 }
 
 # --- Meson -------------------------------------------------------------------
@@ -288,6 +305,9 @@ build() {
     [ -f "$folder/$target/configured" ] || rm -rf "${folder:?}/$target"
     mkdir -p "$folder/$target"
     cd "$folder/$target"
+    # an option until 10.1, always on since then
+    ! grep -q "option('avx2'" ../src/meson_options.txt ||
+        options+=(--enable-avx2)
     if [ ! -f configured ]; then
         say "configuring ($target)"
         run ../src/configure --cc="$cc" "${configure_options[@]}" \

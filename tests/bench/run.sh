@@ -7,6 +7,8 @@
 # quote, as a machine's speed drifts.  Peak memory is that of the one process.
 #
 #   B=BUILD [MIB=8192] [ROUNDS=5] [BENCH_DIR=/dev/shm] tests/bench/run.sh
+#
+# Then dump.sh: the patched QEMU.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tests/setup.sh --check bench
@@ -76,3 +78,7 @@ for from in file pipe; do
         "$(awk '{ printf "%s%.2f", sep, $3 / $1; sep = " " }' \
             "$work/rounds")"
 done
+
+rm -rf "$work"     # the next one needs the space
+echo
+tests/bench/dump.sh

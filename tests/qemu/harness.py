@@ -77,9 +77,9 @@ class Qmp:
         line, self._buf = self._buf.split(b'\n', 1)
         return json.loads(line)
 
-    def send(self, name, oob=False, fds=(), **arguments):
+    def send(self, command, oob=False, fds=(), **arguments):
         self._next_id += 1
-        message = {'exec-oob' if oob else 'execute': name,
+        message = {'exec-oob' if oob else 'execute': command,
                    'id': self._next_id,
                    'arguments': {key.rstrip('_').replace('_', '-'): value
                                  for key, value in arguments.items()}}
@@ -104,8 +104,8 @@ class Qmp:
             raise QmpError(reply['error']['desc'])
         return reply['return']
 
-    def cmd(self, name, **arguments):
-        return self.wait(self.send(name, **arguments))
+    def cmd(self, command, **arguments):
+        return self.wait(self.send(command, **arguments))
 
     def getfd(self, fd, name='stream'):
         self.wait(self.send('getfd', fds=[fd], fdname=name))
@@ -246,6 +246,9 @@ class Machine(Process):
 
 
 def qom_path(device):
+    """device: the id of a virtio disk, or a QOM path"""
+    if device.startswith('/'):
+        return device
     return '/machine/peripheral/%s/virtio-backend' % device
 
 

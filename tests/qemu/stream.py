@@ -18,6 +18,8 @@ CLUSTER = 65536
 MAGIC = b'\x89QBS\r\n\x1a\n'
 RECORD_MAGIC = b'QBSr'
 DATA, ZERO, DEVICE_END, END, ABORT = 1, 2, 3, 4, 5
+ANSWER = 2                  # a feature: the reader is to answer
+COMMITTED, FAILED = 0, 1    # what it may say
 
 
 class Damaged(Exception):
@@ -86,6 +88,7 @@ class Stream:
         self.start_time = None
         self.end_time = None
         self.uuid = None
+        self.features = 0
 
     def _take(self, size, where):
         data = bytearray()
@@ -122,7 +125,7 @@ class Stream:
         (check,) = struct.unpack('>I', data[-4:])
         require(check == zlib.crc32(data[:-4]), 'G4',
                 'the check of the preamble is wrong')
-        require(features == 0, 'P3', 'features 0x%x' % features)
+        require(features in (0, ANSWER), 'P3', 'features 0x%x' % features)
         require(cluster == CLUSTER, 'P4', 'clusters of %d bytes' % cluster)
         require(1 <= n_dev <= 254, 'P5', '%d devices' % n_dev)
         require(n_conf <= 256, 'P7', '%d configs' % n_conf)
@@ -131,6 +134,7 @@ class Stream:
         require(not any(reserved), 'G2', 'reserved bytes in the preamble')
         require(not any(data[-8:-4]), 'G2', 'reserved bytes before the check')
         self.uuid = uuid
+        self.features = features
         self.start_time = start_s * 10 ** 9 + start_ns
 
         pos, end = 64, size - 8
@@ -248,8 +252,14 @@ class Stream:
         self.read_preamble()
         while self.read_record() != END:
             pass
-        require(not self._source.read(1), 'E6', 'bytes after END')
+        if not self.features & ANSWER:
+            require(not self._source.read(1), 'E6', 'bytes after END')
         return self
+
+    def answer(self, status, message=b''):
+        """The bytes of the answer (section 6)"""
+        data = struct.pack('>4sIII', b'QBSa', status, len(message), 0) + message
+        return data + struct.pack('>I', zlib.crc32(self.uuid + data))
 
 
 def main():

@@ -204,3 +204,25 @@ def test_only_one_number(t):
     vm.full_speed()
     reader.result()
     vm.end('done')
+
+
+def test_set_speed(t):
+    """The limit cannot be negative, nor changed when no backup is running."""
+    vm = t.machine(*disk('d0', t.raw('a', pattern(1 << 20))))
+
+    def refused_speed(speed, text):
+        try:
+            vm.qmp.cmd('backup-set-speed', speed=speed)
+        except QmpError as err:
+            equal(str(err), text, 'message')
+        else:
+            raise Failure('no error')
+
+    refused_speed(1, 'No backup is running')
+    reader = Reader(vm.to_pipe(speed=1))
+    refused_speed(-1, "Parameter 'speed' must not be negative")
+    equal(vm.status()['speed'], 1, 'speed')
+    vm.qmp.cmd('backup-set-speed', speed=0)
+    reader.result()
+    vm.end('done')
+    refused_speed(0, 'No backup is running')

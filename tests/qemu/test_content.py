@@ -245,6 +245,57 @@ def test_speed(t):
     check(1.3 < seconds < 4, '4 MiB at 2 MiB/s took %.2f s' % seconds)
 
 
+def test_set_speed(t):
+    """The limit can be changed at any time, for all disks together, and what
+    is measured follows it."""
+    vm = t.machine(*disk('d0', t.raw('a', pattern(4 << 20))),
+                   *disk('d1', t.raw('b', pattern(4 << 20))))
+    reader = Reader(vm.to_pipe())
+    reader.result()
+    vm.end('done')
+    check('current-speed' not in vm.status(), 'current-speed after the end')
+
+    for set_speed in (lambda n: vm.qmp.cmd('backup-set-speed', speed=n),
+                      lambda n: equal(vm.hmp('backup_set_speed %dB' % n), '',
+                                      'HMP')):
+        reader = Reader(vm.to_pipe(speed=65536))
+        time.sleep(0.3)
+        set_speed(2 << 20)
+        info = vm.status()
+        equal(info['speed'], 2 << 20, 'speed')
+        done = info['transferred']
+        time.sleep(1.2)
+        info = vm.status()
+        seconds_worth = (info['transferred'] - done) / 1.2
+        check((1 << 20) < seconds_worth < (4 << 20),
+              '%d bytes/s instead of 2 MiB/s' % seconds_worth)
+        check((1 << 20) < info['current-speed'] < (4 << 20),
+              'current-speed %d' % info['current-speed'])
+        text = vm.hmp('info backup')
+        check('Speed limit: 2097152 bytes/s' in text and
+              'Current speed: ' in text, text)
+        set_speed(0)
+        start = time.monotonic()
+        reader.result()
+        vm.end('done')
+        check(time.monotonic() - start < 1, 'it is still limited')
+        equal(vm.status()['speed'], 0, 'speed')
+
+
+def test_set_speed_one_left(t):
+    """The disk that is left gets the whole new limit."""
+    vm = t.machine(*disk('d0', t.raw('a', pattern(CLUSTER))),
+                   *disk('d1', t.raw('b', pattern(3 << 20))))
+    start = time.monotonic()
+    reader = Reader(vm.to_pipe(speed=131072))
+    while 'job-id' in vm.status()['devices'][0]:
+        time.sleep(0.05)
+    vm.qmp.cmd('backup-set-speed', speed=2 << 20)
+    reader.result()
+    seconds = time.monotonic() - start
+    check(1 < seconds < 2.6, '3 MiB at 2 MiB/s took %.2f s' % seconds)
+
+
 def test_events(t):
     """Every change of the state is told by an event."""
     vm = t.machine(*disk('d0', t.raw('a', pattern(CLUSTER))))

@@ -392,3 +392,18 @@ def test_busy_disk(t):
     while vm.qmp.cmd('query-jobs'):
         time.sleep(0.01)
     vm.whole_backup()
+
+
+def test_guard_removed(t):
+    """Who removes the dirty bitmap that keeps a node from being reverted, ends
+    the backup."""
+    vm, data, before = one_disk(t)
+    reader = Reader(vm.to_pipe(speed=SLOW))
+    vm.qmp.cmd('block-dirty-bitmap-remove', node='d0-node',
+               name='backup-dump1')
+    vm.full_speed()
+    equal(vm.end('error')['errmsg'],
+          "dirty bitmap 'backup-dump1' of device 'd0' was removed", 'errmsg')
+    reader.join(5)
+    equal(getattr(reader.error, 'reason', None), 4, 'reason of ABORT')
+    healthy(vm, data, before)

@@ -137,7 +137,7 @@ def test_order_over_disks(t):
     without that."""
     path = t.path('nbd')
     args = exports(t, path)
-    pipes = [os.pipe() for _ in range(20)]
+    pipes = [os.pipe() for _ in range(200)]
     vm = t.daemon(*args, pass_fds=[target for _, target in pipes])
     for _, target in pipes:
         os.close(target)
