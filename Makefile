@@ -40,13 +40,18 @@ UNIT_TESTS = $(wildcard tests/unit/test-*.c)
 
 MODULE_OBJS = $(MODULES:%.c=$(B)/obj/%.o)
 MAIN_OBJS = $(PROGRAMS:%=$(B)/obj/vma-sink/%.o)
+FUZZERS = $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
+# Every checksum is right when fuzzing.
+FUZZ_MODULES = $(filter-out vma-sink/wire/check.c vma-sink/vma/md5.c,$(MODULES))
+
 UNIT_OBJS = $(UNIT_TESTS:%.c=$(B)/obj/%.o)
-UNIT_PROGRAMS = $(UNIT_TESTS:tests/unit/%.c=$(B)/tests/%)
+UNIT_PROGRAMS = $(UNIT_TESTS:tests/unit/%.c=$(B)/tests/%) \
+	$(FUZZERS:%=$(B)/tests/test-replay-%)
 FAULT_LIBRARY = $(B)/tests/fault.so
 BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 	$(wildcard tests/bench/*.c))
 
-.PHONY: all help setup check check-built check-asan demo-built check-unit check-cli check-qemu demo bench lint \
+.PHONY: all help setup check check-built check-asan check-fuzz demo-built check-unit check-cli check-qemu demo bench lint \
 	qemu qemu-tools install uninstall clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -60,6 +65,7 @@ help:
 	@echo 'make check-unit check-cli check-qemu'
 	@echo '                  run some of them'
 	@echo 'make check-asan   the tests without QEMU, under ASan and UBSan'
+	@echo 'make check-fuzz   fuzz for FUZZ_SECONDS ($(FUZZ_SECONDS)) each; needs clang'
 	@echo 'make bench        measure speed and memory'
 	@echo 'make lint         static analysis'
 	@echo 'make setup        install the Debian packages that all this needs'
@@ -97,13 +103,27 @@ $(B)/tests/%: $(B)/obj/tests/bench/%.o $(MODULE_OBJS)
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
 
+$(B)/tests/test-replay-%: $(B)/obj/tests/fuzz/fuzz-%.o \
+		$(B)/obj/tests/fuzz/replay.o $(B)/obj/tests/fuzz/no-checks.o \
+		$(FUZZ_MODULES:%.c=$(B)/obj/%.o)
+	@mkdir -p $(@D)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+
+# libFuzzer's, with what it learns kept in the build folder.
+$(B)/fuzz/%: tests/fuzz/fuzz-%.c tests/fuzz/no-checks.c $(FUZZ_MODULES) FORCE
+	@mkdir -p $(@D)
+	clang $(ALL_CFLAGS) -w -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(PACKAGE_LIBS)
+
 # Preloaded by tests that let calls fail.
 $(FAULT_LIBRARY): tests/lib/fault.c $(B)/flags
 	@mkdir -p $(@D)
 	@$(call say,CC,$<)
 	$(Q)$(CC) -Wall -Wextra -Werror -O1 -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
 
--include $(MODULE_OBJS:.o=.d) $(MAIN_OBJS:.o=.d) $(UNIT_OBJS:.o=.d)
+-include $(MODULE_OBJS:.o=.d) $(MAIN_OBJS:.o=.d) $(UNIT_OBJS:.o=.d) \
+	$(wildcard $(B)/obj/tests/fuzz/*.d)
 
 # The runner takes the groups to run and prints the totals.
 RUN_TESTS = B=$(abspath $(B)) QEMU_SERIES='$(QEMU_SERIES)' tests/run.sh
@@ -138,6 +158,16 @@ check-asan:
 	$(MAKE) B=$(B)/asan CFLAGS='-O1 -g -fsanitize=address,undefined \
 		-fno-sanitize-recover=all -fno-omit-frame-pointer' \
 		check-unit check-cli
+
+FUZZ_SECONDS ?= 60
+check-fuzz: $(FUZZERS:%=$(B)/fuzz/%)
+	@set -e; for fuzzer in $(FUZZERS); do \
+		mkdir -p $(B)/fuzz/corpus-$$fuzzer; \
+		$(B)/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -max_len=200000 \
+			-rss_limit_mb=1024 -print_final_stats=1 \
+			-artifact_prefix=$(B)/fuzz/found-$$fuzzer- \
+			$(B)/fuzz/corpus-$$fuzzer tests/fuzz/corpus tests/data/stream; \
+	done
 
 # Both print the build folder on standard output.
 qemu:
