@@ -80,6 +80,8 @@ static void answer(const WireReader *reader, const GError *failure)
     if (!(wire_reader_features(reader) & WIRE_FEATURE_ANSWER)) {
         return;
     }
+    /* Also where a signal is the reason. */
+    io_clear_interrupt();
     if (!wire_answer_send(STDIN_FILENO, wire_reader_info(reader)->uuid,
                           failure ? WIRE_ANSWER_FAILED : WIRE_ANSWER_COMMITTED,
                           failure ? failure->message : "", &error)) {
@@ -90,12 +92,16 @@ static void answer(const WireReader *reader, const GError *failure)
 
 static bool run(GError **error)
 {
+    g_autoptr(BackupInfo) configs = backup_info_new();
     g_autoptr(IoOutput) output = NULL;
     g_autoptr(WireReader) reader = NULL;
     g_autoptr(BackupInfo) info = NULL;
     g_autoptr(GError) failure = NULL;
 
     /* Before anything is read: a wrong path should not cost a backup. */
+    if (!cli_load_configs(configs, config_arguments, error)) {
+        return false;
+    }
     output = io_output_new(output_path, force, error);
     if (!output) {
         return false;
@@ -110,7 +116,7 @@ static bool run(GError **error)
         return false;
     }
     info = backup_info_copy(wire_reader_info(reader));
-    if (cli_load_configs(info, config_arguments, &failure)) {
+    if (backup_info_take_configs(info, configs, &failure)) {
         store(reader, info, output, &failure);
     }
     answer(reader, failure);

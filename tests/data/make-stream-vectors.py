@@ -74,6 +74,12 @@ def preamble(devices, configs=(), features=0, magic=b'\x89QBS\r\n\x1a\n',
     return body + struct.pack('>I', zlib.crc32(body))
 
 
+def preamble_tail():
+    """The reserved field at the end of the preamble is not zero."""
+    data = preamble([device(1, 'a', 512)])[:-5] + b'\1'
+    return data + struct.pack('>I', zlib.crc32(data))
+
+
 def record(kind, dev_id=0, number=0, count=0, payload=b'', hashed=False,
            size=None, hash_value=None, magic=b'QBSr', reserved=0):
     if hash_value is None:
@@ -209,6 +215,16 @@ VECTORS = [
         A512, [config('c', b''), config('c', b'')])),
     ('config-too-large', 'damaged', 'P7', 'config', entry(
         A512, [config('c', bytes(65536))])),
+    ('device-reserved-2', 'damaged', 'G2', 'reserved', entry(
+        [A512[0][:7] + b'\1' + A512[0][8:]])),
+    ('config-reserved', 'damaged', 'G2', 'reserved', entry(
+        A512, [b'\0\1\0\1' + config('c', b'')[4:]])),
+    ('config-padding', 'damaged', 'G2', 'padding', entry(
+        A512, [config('c', b'')[:-1] + b'\1'])),
+    ('preamble-tail', 'damaged', 'G2', 'reserved', preamble_tail()
+     + SECTOR + REST),
+    ('configs-257', 'damaged', 'P7', 'config count', entry(
+        A512, [config('c%u' % i, b'') for i in range(257)])),
     ('padding', 'damaged', 'G2', 'padding', entry(
         [A512[0][:-1] + b'\1'])),
     ('preamble-reserved', 'damaged', 'G2', 'reserved', entry(
@@ -233,6 +249,8 @@ VECTORS = [
         record(DATA, 2, 0, 1, HALF), REST)),
     ('end-with-device', 'damaged', 'R3', 'device id', body(
         SECTOR, device_end(1, 1, 0), record(END, 1, payload=REST[-48:]))),
+    ('abort-with-device', 'damaged', 'R3', 'device id', body(
+        record(ABORT, 1, payload=checked(struct.pack('>I', 2))))),
     ('run-past-end', 'damaged', 'R4', 'beyond', body(
         record(ZERO, 1, 0, 2), REST)),
     ('run-overflow', 'damaged', 'R4', 'beyond', body(
@@ -264,6 +282,9 @@ VECTORS = [
     ('device-end-with-run', 'damaged', 'R8', 'cluster', body(
         SECTOR, record(DEVICE_END, 1, 0, 1, checked(
             struct.pack('>QQI', 1, 0, 0))))),
+    ('device-end-with-number', 'damaged', 'R8', 'cluster', body(
+        SECTOR, record(DEVICE_END, 1, 1, 0, checked(
+            struct.pack('>QQI', 1, 0, 0))))),
     ('device-end-size', 'damaged', 'R8', 'payload', body(
         SECTOR, record(DEVICE_END, 1, payload=bytes(16)))),
     ('device-end-check', 'damaged', 'G4', 'check', body(
@@ -274,6 +295,14 @@ VECTORS = [
      + record(ZERO, 1, 0, 2) + device_end(1, 0, 2)),
     ('device-totals', 'damaged', 'E3', 'totals', body(
         SECTOR, device_end(1, 0, 1))),
+    ('device-data-clusters', 'damaged', 'E3', 'totals', body(
+        SECTOR, device_end(1, 2, 0))),
+    ('device-zero-clusters', 'damaged', 'E3', 'totals', body(
+        SECTOR, device_end(1, 1, 1))),
+    ('end-data-clusters', 'damaged', 'E3', 'totals', body(
+        SECTOR, device_end(1, 1, 0), end(2, 2, 0, 512))),
+    ('end-zero-clusters', 'damaged', 'E3', 'totals', body(
+        SECTOR, device_end(1, 1, 0), end(2, 1, 1, 512))),
     ('end-early', 'damaged', 'E3', 'not ended', body(
         SECTOR, end(1, 1, 0, 512))),
     ('end-records', 'damaged', 'E3', 'totals', body(

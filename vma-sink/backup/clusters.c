@@ -2,11 +2,15 @@
 /*
  * A sparse bitmap in chunks.  A chunk is absent (nothing seen), a bitmap, or
  * the mark FULL (all seen), so that a device read front to back needs one
- * bitmap at a time and a device that is all hole none.
+ * bitmap at a time and a device that is all hole none.  Chunks are small, and
+ * so are the groups that hold their addresses, because an archive may be made
+ * to touch as many of them as it has entries.
  */
 #include "backup/clusters.h"
 
-#define CHUNK_CLUSTERS (UINT64_C(1) << 18)
+#define CHUNK_CLUSTERS (UINT64_C(1) << 12)
+#define GROUP_CHUNKS 64
+#define GROUP_CLUSTERS (GROUP_CHUNKS * CHUNK_CLUSTERS)
 #define WORD_BITS 64
 #define CHUNK_WORDS (CHUNK_CLUSTERS / WORD_BITS)
 
@@ -18,15 +22,42 @@ typedef struct Chunk {
 static Chunk full_chunk;                /* only its address is used */
 #define FULL (&full_chunk)
 
+typedef struct Group {
+    Chunk *chunks[GROUP_CHUNKS];
+} Group;
+
 struct ClusterSet {
     uint64_t count;
     uint64_t seen;
-    Chunk **chunks;                     /* NULL until the first run is added */
+    Group **groups;                     /* NULL until the first run is added */
 };
 
-static uint64_t chunk_count(const ClusterSet *set)
+static uint64_t group_count(const ClusterSet *set)
 {
-    return (set->count + CHUNK_CLUSTERS - 1) / CHUNK_CLUSTERS;
+    return (set->count + GROUP_CLUSTERS - 1) / GROUP_CLUSTERS;
+}
+
+/* The place of a chunk's address, which is made if it is missing. */
+static Chunk **make_place(ClusterSet *set, uint64_t index)
+{
+    Group **group;
+
+    if (!set->groups) {
+        set->groups = g_new0(Group *, group_count(set));
+    }
+    group = &set->groups[index / GROUP_CHUNKS];
+    if (!*group) {
+        *group = g_new0(Group, 1);
+    }
+    return &(*group)->chunks[index % GROUP_CHUNKS];
+}
+
+/* The chunk, FULL or NULL. */
+static const Chunk *get_chunk(const ClusterSet *set, uint64_t index)
+{
+    const Group *group = set->groups ? set->groups[index / GROUP_CHUNKS] : NULL;
+
+    return group ? group->chunks[index % GROUP_CHUNKS] : NULL;
 }
 
 static uint64_t chunk_size(const ClusterSet *set, uint64_t index)
@@ -48,12 +79,17 @@ void cluster_set_free(ClusterSet *set)
     if (!set) {
         return;
     }
-    for (uint64_t i = 0; set->chunks && i < chunk_count(set); i++) {
-        if (set->chunks[i] != FULL) {
-            g_free(set->chunks[i]);
+    for (uint64_t i = 0; set->groups && i < group_count(set); i++) {
+        Group *group = set->groups[i];
+
+        for (unsigned c = 0; group && c < GROUP_CHUNKS; c++) {
+            if (group->chunks[c] != FULL) {
+                g_free(group->chunks[c]);
+            }
         }
+        g_free(group);
     }
-    g_free(set->chunks);
+    g_free(set->groups);
     g_free(set);
 }
 
@@ -91,14 +127,11 @@ bool cluster_set_add_run(ClusterSet *set, uint64_t first, uint64_t count,
                          uint64_t *duplicate)
 {
     g_assert(first <= set->count && count <= set->count - first);
-    if (!set->chunks && count) {
-        set->chunks = g_new0(Chunk *, chunk_count(set));
-    }
     while (count > 0) {
         uint64_t index = first / CHUNK_CLUSTERS;
         uint64_t base = index * CHUNK_CLUSTERS;
         uint64_t n = MIN(count, base + CHUNK_CLUSTERS - first);
-        Chunk **chunk = &set->chunks[index];
+        Chunk **chunk = make_place(set, index);
         uint64_t before;
         bool ok;
 
@@ -139,7 +172,7 @@ static uint64_t stretch_end(const ClusterSet *set, uint64_t from, bool *seen)
 {
     uint64_t index = from / CHUNK_CLUSTERS;
     uint64_t end = MIN(set->count, (index + 1) * CHUNK_CLUSTERS);
-    const Chunk *chunk = set->chunks ? set->chunks[index] : NULL;
+    const Chunk *chunk = get_chunk(set, index);
     uint64_t word;
     unsigned left;
 

@@ -2,7 +2,7 @@
 /*
  * The set of a device's clusters that have been seen, to hold "every cluster
  * exactly once".  Memory follows what is irregular and not the device's size:
- * whole stretches of 256 Ki clusters (16 GiB) cost 8 bytes, others 32 KiB.
+ * a stretch of 4096 clusters (256 MiB) that is half seen costs 520 bytes.
  */
 #ifndef BACKUP_CLUSTERS_H
 #define BACKUP_CLUSTERS_H

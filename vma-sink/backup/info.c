@@ -47,6 +47,15 @@ void backup_info_free(BackupInfo *info)
     }
 }
 
+static void share_config(BackupInfo *info, const BackupConfig *config)
+{
+    BackupConfig *added = g_new0(BackupConfig, 1);
+
+    added->name = g_strdup(config->name);
+    added->data = g_bytes_ref(config->data);
+    g_ptr_array_add(info->configs, added);
+}
+
 BackupInfo *backup_info_copy(const BackupInfo *info)
 {
     BackupInfo *copy = backup_info_new();
@@ -61,12 +70,7 @@ BackupInfo *backup_info_copy(const BackupInfo *info)
                                device->size_bytes);
     }
     for (guint i = 0; i < info->configs->len; i++) {
-        const BackupConfig *config = g_ptr_array_index(info->configs, i);
-        BackupConfig *added = g_new0(BackupConfig, 1);
-
-        added->name = g_strdup(config->name);
-        added->data = g_bytes_ref(config->data);
-        g_ptr_array_add(copy->configs, added);
+        share_config(copy, g_ptr_array_index(info->configs, i));
     }
     return copy;
 }
@@ -137,6 +141,38 @@ bool backup_name_is_valid(const char *name, size_t bytes)
            backup_text_is_valid(name, bytes);
 }
 
+/* Whether there is room for one more config, of this name. */
+static bool check_config_room(const BackupInfo *info, const char *name,
+                              GError **error)
+{
+    if (backup_info_find_config(info, name)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "cannot add config '%s': the name is taken", name);
+        return false;
+    }
+    if (info->configs->len >= CONFIGS_MAX) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "cannot add config '%s': there are %d already", name,
+                    CONFIGS_MAX);
+        return false;
+    }
+    return true;
+}
+
+bool backup_info_take_configs(BackupInfo *info, const BackupInfo *other,
+                              GError **error)
+{
+    for (guint i = 0; i < other->configs->len; i++) {
+        const BackupConfig *config = g_ptr_array_index(other->configs, i);
+
+        if (!check_config_room(info, config->name, error)) {
+            return false;
+        }
+        share_config(info, config);
+    }
+    return true;
+}
+
 bool backup_info_load_config(BackupInfo *info, const char *path,
                              const char *name, GError **error)
 {
@@ -153,15 +189,7 @@ bool backup_info_load_config(BackupInfo *info, const char *path,
                     name, NAME_MAX_BYTES);
         return false;
     }
-    if (backup_info_find_config(info, name)) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                    "cannot add config '%s': the name is taken", name);
-        return false;
-    }
-    if (info->configs->len >= CONFIGS_MAX) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                    "cannot add config '%s': there are %d already", name,
-                    CONFIGS_MAX);
+    if (!check_config_room(info, name, error)) {
         return false;
     }
     if (!g_file_get_contents(path, &data, &bytes, &local)) {

@@ -61,6 +61,10 @@ BackupConfig *backup_info_find_config(const BackupInfo *info, const char *name);
 bool backup_info_load_config(BackupInfo *info, const char *path,
                              const char *name, GError **error);
 
+/* Adds the configs of OTHER.  False, of kind USAGE, if a name is taken. */
+bool backup_info_take_configs(BackupInfo *info, const BackupInfo *other,
+                              GError **error);
+
 /* Whether BYTES bytes are a name: 1 to 255 bytes of UTF-8, no control chars. */
 bool backup_name_is_valid(const char *name, size_t bytes);
 /* The same for a text, which may be empty and of any length. */

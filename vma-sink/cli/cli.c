@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,22 @@ static gboolean print_version(const gchar *name, const gchar *value,
     exit(fflush(stdout) == 0 ? 0 : 1);
 }
 
+/*
+ * A file that we open must not become a standard descriptor that was closed:
+ * messages would go into it.  What is closed stays unusable.
+ */
+static void occupy_standard_descriptors(void)
+{
+    static const int modes[] = { O_WRONLY, O_RDONLY, O_RDWR };
+
+    for (int fd = 0; fd < 3; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            /* The lowest free number is this one. */
+            (void)!open("/dev/null", modes[fd]);
+        }
+    }
+}
+
 bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries,
                const char *parameters, const char *summary,
                GError **error)
@@ -45,6 +62,7 @@ bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries,
     g_autoptr(GOptionContext) context = g_option_context_new(parameters);
     g_autoptr(GError) local = NULL;
 
+    occupy_standard_descriptors();
     setlocale(LC_CTYPE, "");
     g_option_context_set_summary(context, summary);
     g_option_context_set_description(context, cli_exit_codes);

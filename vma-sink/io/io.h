@@ -39,7 +39,7 @@ bool io_pread(int fd, void *buffer, size_t bytes, uint64_t offset, size_t *got,
 
 /*
  * From now on the first SIGINT, SIGTERM or SIGHUP is an error in this folder's
- * functions; a second one ends the process at once.  Ignores SIGPIPE and
+ * functions; the same one again ends the process at once.  Ignores SIGPIPE and
  * SIGXFSZ, which are errors of a write as well.
  */
 void io_catch_signals(void);

@@ -18,7 +18,8 @@ struct IoOutput {
     char *path;                 /* final name; NULL: standard output */
     char *temp;                 /* NULL: nothing to remove */
     int fd;
-    bool overwrite;
+    int folder_fd;              /* -1: standard output */
+    bool replaces;              /* there was a file of that name */
     uint64_t bytes;
 };
 
@@ -33,60 +34,103 @@ static IoOutput *output_new_stdout(GError **error)
     }
     output = g_new0(IoOutput, 1);
     output->fd = STDOUT_FILENO;
+    output->folder_fd = -1;
     return output;
 }
 
-/* A file with the permissions that the user's umask gives new files. */
-static int create_temp(char *template, const char *suffix)
+/* Of a long name only the start, for the temporary one is longer. */
+#define TEMP_BASE_BYTES 200
+#define TEMP_SUFFIX ".partial"
+
+static char *temp_template(const char *path)
 {
-    int fd = mkostemps(template, strlen(suffix), O_CLOEXEC);
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *base = g_path_get_basename(path);
+    g_autofree char *name = g_strdup_printf("%.*s.XXXXXX" TEMP_SUFFIX,
+                                            TEMP_BASE_BYTES, base);
+
+    return g_build_filename(folder, name, NULL);
+}
+
+/* With MODE, or where that is 0 with what the umask gives new files. */
+static int create_temp(char *template, mode_t mode)
+{
+    int fd = mkostemps(template, strlen(TEMP_SUFFIX), O_CLOEXEC);
     mode_t mask;
 
     if (fd >= 0) {
         mask = umask(0);
         umask(mask);
         /* Where the file system has no modes there is nothing to set. */
-        (void)fchmod(fd, 0666 & ~mask);
+        (void)fchmod(fd, mode ? mode : 0666 & ~mask);
     }
     return fd;
 }
 
+/* *mode is that of the file to be replaced, or 0 if there is none. */
+static bool check_target(const char *path, bool overwrite, mode_t *mode,
+                         GError **error)
+{
+    struct stat st;
+
+    *mode = 0;
+    if (!*path) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "the name of the output is empty");
+        return false;
+    }
+    if (lstat(path, &st) < 0) {
+        return true;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "cannot create '%s': it exists and is not a regular file",
+                    path);
+        return false;
+    }
+    if (!overwrite) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "cannot create '%s': file exists (--force replaces it)",
+                    path);
+        return false;
+    }
+    *mode = st.st_mode & 0777;
+    return true;
+}
+
+/* Everything that finish() will need is got here, if it can be. */
 IoOutput *io_output_new(const char *path, bool overwrite, GError **error)
 {
-    static const char suffix[] = ".partial";
+    g_autofree char *folder = g_path_get_dirname(path);
     g_autofree char *temp = NULL;
     IoOutput *output;
-    struct stat st;
-    int fd;
+    int fd, folder_fd;
+    mode_t mode;
 
     if (strcmp(path, "-") == 0) {
         return output_new_stdout(error);
     }
-    if (lstat(path, &st) == 0) {
-        if (!S_ISREG(st.st_mode)) {
-            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                        "cannot create '%s': it exists and is not a regular "
-                        "file", path);
-            return NULL;
-        }
-        if (!overwrite) {
-            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                        "cannot create '%s': file exists (--force replaces it)",
-                        path);
-            return NULL;
-        }
+    if (!check_target(path, overwrite, &mode, error)) {
+        return NULL;
     }
-    temp = g_strconcat(path, ".XXXXXX", suffix, NULL);
-    fd = create_temp(temp, suffix);
+    folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_fd < 0) {
+        backup_error_set_errno(error, errno, "cannot open folder '%s'", folder);
+        return NULL;
+    }
+    temp = temp_template(path);
+    fd = create_temp(temp, mode);
     if (fd < 0) {
         backup_error_set_errno(error, errno, "cannot create '%s'", temp);
+        close(folder_fd);
         return NULL;
     }
     output = g_new0(IoOutput, 1);
     output->path = g_strdup(path);
     output->temp = g_steal_pointer(&temp);
     output->fd = fd;
-    output->overwrite = overwrite;
+    output->folder_fd = folder_fd;
+    output->replaces = mode != 0;
     return output;
 }
 
@@ -100,6 +144,9 @@ void io_output_free(IoOutput *output)
     }
     if (output->path && output->fd >= 0) {
         close(output->fd);
+    }
+    if (output->folder_fd >= 0) {
+        close(output->folder_fd);
     }
     g_free(output->temp);
     g_free(output->path);
@@ -134,36 +181,43 @@ const char *io_output_path(const IoOutput *output)
 
 /*
  * File systems without RENAME_NOREPLACE (old NFS, for instance) say EINVAL;
- * link() refuses an existing name there too.
+ * link() refuses an existing name there too.  Where there are no links either,
+ * the time between looking and renaming is all that is left.
  */
 static int rename_noreplace(const char *from, const char *to)
 {
+    struct stat st;
+
     if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
         return 0;
     }
     if (errno != EINVAL && errno != ENOSYS) {
         return -1;
     }
-    return link(from, to) == 0 ? unlink(from) : -1;
+    if (link(from, to) == 0) {
+        /* It has its name; should the other one stay, that is all. */
+        (void)unlink(from);
+        return 0;
+    }
+    if (errno != EPERM && errno != ENOTSUP && errno != ENOSYS) {
+        return -1;
+    }
+    if (lstat(to, &st) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
 }
 
-static bool sync_folder(const char *path, GError **error)
+static bool sync_folder(const IoOutput *output, GError **error)
 {
-    g_autofree char *folder = g_path_get_dirname(path);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok;
-
-    if (fd < 0) {
-        backup_error_set_errno(error, errno, "cannot open folder '%s'", folder);
+    /* EINVAL: this file system has no such thing as syncing a folder. */
+    if (fsync(output->folder_fd) < 0 && errno != EINVAL) {
+        backup_error_set_errno(error, errno, "cannot sync the folder of '%s'",
+                               output->path);
         return false;
     }
-    /* EINVAL: this file system has no such thing as syncing a folder. */
-    ok = fsync(fd) == 0 || errno == EINVAL;
-    if (!ok) {
-        backup_error_set_errno(error, errno, "cannot sync folder '%s'", folder);
-    }
-    close(fd);
-    return ok;
+    return true;
 }
 
 /* Standard output may be a pipe, which can't be synced; a file can. */
@@ -202,20 +256,20 @@ bool io_output_finish(IoOutput *output, GError **error)
         backup_error_set_errno(error, errno, "cannot close '%s'", output->temp);
         return false;
     }
-    if ((output->overwrite ? rename(output->temp, output->path)
-                           : rename_noreplace(output->temp, output->path)) < 0) {
+    if ((output->replaces ? rename(output->temp, output->path)
+                          : rename_noreplace(output->temp, output->path)) < 0) {
         backup_error_set_errno(error, errno, "cannot rename '%s' to '%s'",
                                output->temp, output->path);
         return false;
     }
     g_clear_pointer(&output->temp, g_free);
-    if (!sync_folder(output->path, error)) {
+    if (!sync_folder(output, error)) {
         /*
          * The name may not survive a loss of power, so this is no success,
          * and what is no success leaves no file.  One that replaced another
          * is whole and the only one left, so it stays.
          */
-        if (!output->overwrite) {
+        if (!output->replaces) {
             unlink(output->path);
         }
         return false;

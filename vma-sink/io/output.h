@@ -20,8 +20,8 @@
 typedef struct IoOutput IoOutput;
 
 /*
- * OVERWRITE lets finish() replace an existing file; without it an existing one
- * is an error here, and also in finish() if it has come into being meanwhile.
+ * OVERWRITE permits PATH to exist: it is replaced by finish(), and its mode is
+ * kept.  A file that comes into being meanwhile is an error in finish().
  */
 IoOutput *io_output_new(const char *path, bool overwrite, GError **error);
 

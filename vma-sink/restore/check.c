@@ -13,6 +13,12 @@
 /* Proxmox's reader has room for this many clusters, or a multiple of it. */
 #define READER_CLUSTERS 64
 
+/* Clusters of a vmstate that did not come. */
+typedef struct Gap {
+    uint64_t first;
+    uint64_t count;
+} Gap;
+
 typedef struct DeviceCheck {
     /* Set at creation, never changed. */
     const BackupDevice *device;     /* NULL: no cluster may have this id */
@@ -22,6 +28,7 @@ typedef struct DeviceCheck {
     ClusterSet *seen;               /* NULL for vmstate */
     uint64_t seen_past_end;         /* bit i: cluster CLUSTERS + i */
     uint64_t next;                  /* vmstate: the one that has to come */
+    GArray *gaps;                   /* vmstate: of Gap, in order; else NULL */
 } DeviceCheck;
 
 struct RestoreCheck {
@@ -45,7 +52,9 @@ RestoreCheck *restore_check_new(const BackupInfo *info)
 
         d->clusters = backup_clusters(device->size_bytes);
         d->vmstate = restore_is_vmstate(device);
-        if (!d->vmstate) {
+        if (d->vmstate) {
+            d->gaps = g_array_new(FALSE, FALSE, sizeof(Gap));
+        } else {
             d->seen = cluster_set_new(d->clusters);
         }
         /* To Proxmox's reader a size of 0 means that there is no device. */
@@ -61,6 +70,7 @@ void restore_check_free(RestoreCheck *check)
     }
     for (unsigned id = 0; id < BACKUP_DEVICE_IDS; id++) {
         cluster_set_free(check->devices[id].seen);
+        g_clear_pointer(&check->devices[id].gaps, g_array_unref);
     }
     g_free(check);
 }
@@ -71,6 +81,7 @@ static bool set_twice(uint32_t number, GError **error)
     return false;
 }
 
+/* After a gap it goes on from the cluster that shows the gap. */
 static bool check_vmstate(DeviceCheck *d, const VmaCluster *cluster,
                           GError **error)
 {
@@ -78,6 +89,12 @@ static bool check_vmstate(DeviceCheck *d, const VmaCluster *cluster,
         backup_error_set_damaged(error, "cluster %u is out of order, %"
                                  G_GUINT64_FORMAT " was expected",
                                  cluster->number, d->next);
+        if (cluster->number > d->next) {
+            Gap gap = { d->next, cluster->number + UINT64_C(1) - d->next };
+
+            g_array_append_val(d->gaps, gap);
+            d->next = cluster->number + UINT64_C(1);
+        }
         return false;
     }
     d->next++;
@@ -179,8 +196,30 @@ bool restore_check_end(const RestoreCheck *check, GError **error)
 uint64_t restore_check_clusters(const RestoreCheck *check, uint8_t id)
 {
     const DeviceCheck *d = &check->devices[id];
+    uint64_t clusters = d->next;
 
-    return d->vmstate ? d->next : d->clusters - cluster_set_missing(d->seen);
+    if (!d->vmstate) {
+        return d->clusters - cluster_set_missing(d->seen);
+    }
+    for (guint i = 0; i < d->gaps->len; i++) {
+        clusters -= g_array_index(d->gaps, Gap, i).count;
+    }
+    return clusters;
+}
+
+static bool next_gap(const DeviceCheck *d, uint64_t from, uint64_t *first,
+                     uint64_t *count)
+{
+    for (guint i = 0; i < d->gaps->len; i++) {
+        const Gap *gap = &g_array_index(d->gaps, Gap, i);
+
+        if (gap->first >= from) {
+            *first = gap->first;
+            *count = gap->count;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool restore_check_next_missing(const RestoreCheck *check, uint8_t id,
@@ -189,5 +228,6 @@ bool restore_check_next_missing(const RestoreCheck *check, uint8_t id,
 {
     const DeviceCheck *d = &check->devices[id];
 
-    return d->seen && cluster_set_next_missing(d->seen, from, first, count);
+    return d->vmstate ? next_gap(d, from, first, count)
+                      : cluster_set_next_missing(d->seen, from, first, count);
 }

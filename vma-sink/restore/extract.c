@@ -251,6 +251,11 @@ bool restore_extract(const RestoreExtract *options, GError **error)
     }
     print_summary(x, options->folder, start);
     if (!restore_archive_verdict(x->archive, error)) {
+        if (restore_archive_digest_kind(x->archive) != VMA_DIGEST_XXH3) {
+            fprintf(stderr, "warning: the data has no checksums that could be "
+                    "checked: what was restored from\njust before a damaged "
+                    "place may be wrong without being listed\n");
+        }
         restore_print_lost(x->archive, x->selected, stderr);
         g_prefix_error(error, "restored what is whole: ");
         return false;

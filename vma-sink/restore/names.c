@@ -4,6 +4,8 @@
  */
 #include "restore/names.h"
 
+#include <string.h>
+
 #include "backup/error.h"
 #include "restore/check.h"
 
@@ -32,6 +34,27 @@ static char *escape(const char *name)
     return g_string_free(file, FALSE);
 }
 
+/* What a file name can have. */
+#define FILE_MAX_BYTES 255
+#define KEPT_BYTES 200
+
+/* Of a name that is too long its start, and a hash to tell it from others. */
+static char *shorten(char *file, const char *suffix)
+{
+    g_autofree char *owned = file;
+    g_autofree char *hash = NULL;
+    g_autofree char *start = NULL;
+    const char *end;
+
+    if (strlen(file) <= FILE_MAX_BYTES) {
+        return g_steal_pointer(&owned);
+    }
+    hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, file, -1);
+    end = g_utf8_find_prev_char(file, file + KEPT_BYTES + 1);
+    start = g_strndup(file, end - file);
+    return g_strdup_printf("%s-%.16s%s", start, hash, suffix);
+}
+
 char *restore_device_file(const BackupDevice *device)
 {
     g_autofree char *name = NULL;
@@ -40,12 +63,12 @@ char *restore_device_file(const BackupDevice *device)
         return g_strdup("vmstate.bin");
     }
     name = g_strdup_printf("disk-%s.raw", device->name);
-    return escape(name);
+    return shorten(escape(name), ".raw");
 }
 
 char *restore_config_file(const BackupConfig *config)
 {
-    return escape(config->name);
+    return shorten(escape(config->name), "");
 }
 
 bool restore_check_files(char *const *names, size_t count, GError **error)

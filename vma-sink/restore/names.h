@@ -15,7 +15,7 @@
  * "disk-NAME.raw" for a disk, "vmstate.bin" for the guest's memory, NAME for a
  * config: as Proxmox's tool names them.  '/', '%', control characters, a '.' in
  * front, and bytes that are no UTF-8 become %XX, so different names stay
- * different.  To be freed.
+ * different.  What is too long for a file is cut and gets a hash.  To be freed.
  */
 char *restore_device_file(const BackupDevice *device);
 char *restore_config_file(const BackupConfig *config);

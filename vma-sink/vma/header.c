@@ -159,9 +159,18 @@ static uint32_t append_blob(GByteArray *out, const void *data, size_t bytes)
 
 static bool check_encodable(const BackupInfo *info, GError **error)
 {
+    const BackupDevice *vmstate = backup_info_find_device(info,
+                                                          VMA_VMSTATE_NAME);
+
     bool used[VMA_DEVICES] = { false };
     bool ok = info->devices->len > 0 && info->configs->len <= VMA_CONFIGS;
 
+    if (vmstate) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "a disk can't be named '%s' in a VMA archive: that is the "
+                    "name of the guest's memory", vmstate->name);
+        return false;
+    }
     for (guint i = 0; i < info->devices->len; i++) {
         const BackupDevice *device = g_ptr_array_index(info->devices, i);
         size_t name_bytes = strlen(device->name);
