@@ -3,7 +3,8 @@
  * Preloaded into a program under test, makes one of its calls on an output
  * fail: FAULT_AT counts from 1 over all the calls below, FAULT_ERRNO is the
  * error.  FAULT_SHORT=1 makes writes short instead, all of them.  With
- * FAULT_REPORT set to a file the number of calls is written there at the end.
+ * FAULT_REPORT set to a file the number of calls is written there at the end;
+ * with FAULT_LOG each call's name is appended to it, with the file's base name.
  * Standard error is left alone.
  *
  * Reads at an offset fail with FAULT_ERRNO from offset FAULT_PREAD_FROM on, and
@@ -20,6 +21,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
 static int calls;
 
 static int env_number(const char *name)
@@ -29,12 +32,36 @@ static int env_number(const char *name)
     return text ? atoi(text) : 0;
 }
 
+/* Appends a line, by calls that are not counted. */
+static void log_call(const char *name, int fd)
+{
+    const char *path = getenv("FAULT_LOG");
+    char link[64], target[4096] = "", line[4200];
+    int log, bytes;
+
+    if (!path) {
+        return;
+    }
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    if (fd < 0 || readlink(link, target, sizeof(target) - 1) < 0) {
+        target[0] = 0;
+    }
+    bytes = snprintf(line, sizeof(line), "%s %s\n", name,
+                     strrchr(target, '/') ? strrchr(target, '/') + 1 : "-");
+    log = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (log >= 0) {
+        (void)!NEXT(write)(log, line, bytes);
+        NEXT(close)(log);
+    }
+}
+
 /* Counts a call on FD; whether it is the one to fail. */
-static int hit(int fd)
+static int hit(const char *name, int fd)
 {
     if (fd == STDERR_FILENO) {
         return 0;
     }
+    log_call(name, fd);
     if (++calls == env_number("FAULT_AT")) {
         errno = env_number("FAULT_ERRNO");
         return 1;
@@ -42,11 +69,9 @@ static int hit(int fd)
     return 0;
 }
 
-#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
-    if (hit(fd)) {
+    if (hit("writev", fd)) {
         return -1;
     }
     if (env_number("FAULT_SHORT") && fd != STDERR_FILENO) {
@@ -60,7 +85,7 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
 
 ssize_t pwrite64(int fd, const void *data, size_t bytes, off64_t offset)
 {
-    if (hit(fd)) {
+    if (hit("pwrite", fd)) {
         return -1;
     }
     if (env_number("FAULT_SHORT") && bytes > 1000) {
@@ -93,7 +118,7 @@ ssize_t pread(int fd, void *data, size_t bytes, off_t offset)
 
 int ftruncate64(int fd, off64_t size)
 {
-    return hit(fd) ? -1 : NEXT(ftruncate64)(fd, size);
+    return hit("ftruncate", fd) ? -1 : NEXT(ftruncate64)(fd, size);
 }
 
 int ftruncate(int fd, off_t size)
@@ -103,34 +128,34 @@ int ftruncate(int fd, off_t size)
 
 int fsync(int fd)
 {
-    return hit(fd) ? -1 : NEXT(fsync)(fd);
+    return hit("fsync", fd) ? -1 : NEXT(fsync)(fd);
 }
 
 int mkdir(const char *path, mode_t mode)
 {
-    return hit(-1) ? -1 : NEXT(mkdir)(path, mode);
+    return hit("mkdir", -1) ? -1 : NEXT(mkdir)(path, mode);
 }
 
 int rename(const char *from, const char *to)
 {
-    return hit(-1) ? -1 : NEXT(rename)(from, to);
+    return hit("rename", -1) ? -1 : NEXT(rename)(from, to);
 }
 
 int renameat2(int from_fd, const char *from, int to_fd, const char *to,
               unsigned flags)
 {
-    return hit(-1) ? -1 : NEXT(renameat2)(from_fd, from, to_fd, to, flags);
+    return hit("renameat2", -1) ? -1 : NEXT(renameat2)(from_fd, from, to_fd, to, flags);
 }
 
 /* Counts the creation of the temporary file, and the folder's opening. */
 int mkostemps64(char *template, int suffix_bytes, int flags)
 {
-    return hit(-1) ? -1 : NEXT(mkostemps64)(template, suffix_bytes, flags);
+    return hit("mkostemps", -1) ? -1 : NEXT(mkostemps64)(template, suffix_bytes, flags);
 }
 
 int mkostemps(char *template, int suffix_bytes, int flags)
 {
-    return hit(-1) ? -1 : NEXT(mkostemps)(template, suffix_bytes, flags);
+    return hit("mkostemps", -1) ? -1 : NEXT(mkostemps)(template, suffix_bytes, flags);
 }
 
 /* Closes of files that were written report errors too. */
@@ -140,7 +165,7 @@ int close(int fd)
     struct stat st;
 
     if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY &&
-        fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && hit(fd)) {
+        fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && hit("close", fd)) {
         int errnum = errno;
 
         NEXT(close)(fd);

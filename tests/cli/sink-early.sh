@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What can't end well is refused before a byte of the stream is read; and a
+# closed standard descriptor takes no file's place.
+. "$(dirname "$0")/lib.sh"
+
+mkfifo never
+exec 8<> never
+expect_exit 2 timeout 10 "$VMA_SINK" -o '' <&8
+expect_message 'the name of the output is empty'
+expect_exit 1 timeout 10 "$VMA_SINK" -o a.vma -c missing.conf <&8
+expect_message 'missing.conf'
+expect_exit 1 timeout 10 "$VMA_SINK" -o no/a.vma <&8
+expect_no_file a.vma a.vma.*
+exec 8>&-
+
+stream=$(vector example)
+"$VMA_SINK" -o a.vma < "$stream" 2>&- || fail "without standard error"
+"$VMA_SINK" -o b.vma < "$stream" 2> err || fail "$(cat err)"
+cmp a.vma b.vma || fail "another archive without standard error"
+expect_exit 1 "$VMA_SINK" -o c.vma <&-
+expect_exit 1 "$VMA_SINK" -o - < "$stream" >&-
+expect_no_file c.vma c.vma.*
+printf X | dd of=a.vma bs=1 seek=13400 conv=notrunc status=none
+"$VMA_RESTORE" extract --salvage - out < a.vma 2>&- && fail "no damage"
+! grep -qa damage out/* || fail "a message in a disk"
+
+# A replaced file keeps its mode.
+chmod 0600 b.vma
+expect_exit 0 "$VMA_SINK" --force -o b.vma < "$stream"
+[ "$(stat -c %a b.vma)" = 600 ] || fail "mode $(stat -c %a b.vma)"
