@@ -82,8 +82,8 @@ static bool run_extract(int argc, char **argv, GError **error)
     if (!parse(argc, argv, options, "ARCHIVE FOLDER",
                  "Restores disks to FOLDER/disk-NAME.raw, and configs under "
                  "their names.\nNo file is there before the whole archive was "
-                 "read and found good.\nAfter --salvage the exit code is 0 only if "
-               "nothing was lost.", 2, 2, error)) {
+                 "read and found good.\nAfter --salvage the exit code is 0 only "
+                 "if nothing was lost.", 2, 2, error)) {
         return false;
     }
     extract = (RestoreExtract) {

@@ -18,7 +18,6 @@ struct IoOutput {
     char *path;                 /* final name; NULL: standard output */
     char *temp;                 /* NULL: nothing to remove */
     int fd;
-    int folder_fd;              /* -1: standard output */
     bool replaces;              /* there was a file of that name */
     uint64_t bytes;
 };
@@ -34,7 +33,6 @@ static IoOutput *output_new_stdout(GError **error)
     }
     output = g_new0(IoOutput, 1);
     output->fd = STDOUT_FILENO;
-    output->folder_fd = -1;
     return output;
 }
 
@@ -52,8 +50,8 @@ static char *temp_template(const char *path)
     return g_build_filename(folder, name, NULL);
 }
 
-/* With MODE, or where that is 0 with what the umask gives new files. */
-static int create_temp(char *template, mode_t mode)
+/* With *MODE, or where that is NULL with what the umask gives new files. */
+static int create_temp(char *template, const mode_t *mode)
 {
     int fd = mkostemps(template, strlen(TEMP_SUFFIX), O_CLOEXEC);
     mode_t mask;
@@ -62,18 +60,18 @@ static int create_temp(char *template, mode_t mode)
         mask = umask(0);
         umask(mask);
         /* Where the file system has no modes there is nothing to set. */
-        (void)fchmod(fd, mode ? mode : 0666 & ~mask);
+        (void)fchmod(fd, mode ? *mode : 0666 & ~mask);
     }
     return fd;
 }
 
-/* *mode is that of the file to be replaced, or 0 if there is none. */
-static bool check_target(const char *path, bool overwrite, mode_t *mode,
-                         GError **error)
+/* *replaces and *mode tell of the file that is there, if there is one. */
+static bool check_target(const char *path, bool overwrite, bool *replaces,
+                         mode_t *mode, GError **error)
 {
     struct stat st;
 
-    *mode = 0;
+    *replaces = false;
     if (!*path) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
                     "the name of the output is empty");
@@ -94,43 +92,54 @@ static bool check_target(const char *path, bool overwrite, mode_t *mode,
                     path);
         return false;
     }
+    *replaces = true;
     *mode = st.st_mode & 0777;
     return true;
 }
 
-/* Everything that finish() will need is got here, if it can be. */
-IoOutput *io_output_new(const char *path, bool overwrite, GError **error)
+/* To be synced, and closed by the caller; -1 on error. */
+static int open_folder(const char *path, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(path);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) {
+        backup_error_set_errno(error, errno, "cannot open folder '%s'", folder);
+    }
+    return fd;
+}
+
+IoOutput *io_output_new(const char *path, bool overwrite, GError **error)
+{
     g_autofree char *temp = NULL;
     IoOutput *output;
-    int fd, folder_fd;
+    bool replaces;
     mode_t mode;
+    int fd;
 
     if (strcmp(path, "-") == 0) {
         return output_new_stdout(error);
     }
-    if (!check_target(path, overwrite, &mode, error)) {
+    if (!check_target(path, overwrite, &replaces, &mode, error)) {
         return NULL;
     }
-    folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder_fd < 0) {
-        backup_error_set_errno(error, errno, "cannot open folder '%s'", folder);
+    /* A folder that finish() could not sync is found now, and not then. */
+    fd = open_folder(path, error);
+    if (fd < 0) {
         return NULL;
     }
+    close(fd);
     temp = temp_template(path);
-    fd = create_temp(temp, mode);
+    fd = create_temp(temp, replaces ? &mode : NULL);
     if (fd < 0) {
         backup_error_set_errno(error, errno, "cannot create '%s'", temp);
-        close(folder_fd);
         return NULL;
     }
     output = g_new0(IoOutput, 1);
     output->path = g_strdup(path);
     output->temp = g_steal_pointer(&temp);
     output->fd = fd;
-    output->folder_fd = folder_fd;
-    output->replaces = mode != 0;
+    output->replaces = replaces;
     return output;
 }
 
@@ -144,9 +153,6 @@ void io_output_free(IoOutput *output)
     }
     if (output->path && output->fd >= 0) {
         close(output->fd);
-    }
-    if (output->folder_fd >= 0) {
-        close(output->folder_fd);
     }
     g_free(output->temp);
     g_free(output->path);
@@ -211,13 +217,20 @@ static int rename_noreplace(const char *from, const char *to)
 
 static bool sync_folder(const IoOutput *output, GError **error)
 {
-    /* EINVAL: this file system has no such thing as syncing a folder. */
-    if (fsync(output->folder_fd) < 0 && errno != EINVAL) {
-        backup_error_set_errno(error, errno, "cannot sync the folder of '%s'",
-                               output->path);
+    int fd = open_folder(output->path, error);
+    bool ok;
+
+    if (fd < 0) {
         return false;
     }
-    return true;
+    /* EINVAL: this file system has no such thing as syncing a folder. */
+    ok = fsync(fd) == 0 || errno == EINVAL;
+    if (!ok) {
+        backup_error_set_errno(error, errno, "cannot sync the folder of '%s'",
+                               output->path);
+    }
+    close(fd);
+    return ok;
 }
 
 /* Standard output may be a pipe, which can't be synced; a file can. */

@@ -284,7 +284,7 @@ bool restore_archive_verdict(const RestoreArchive *a, GError **error)
     if (a->findings == 0) {
         return true;
     }
-    more = g_strdup_printf(" (and %" G_GUINT64_FORMAT " more findings)",
+    more = g_strdup_printf(" (and %" G_GUINT64_FORMAT " more)",
                            a->findings - 1);
     g_set_error(error, BACKUP_ERROR, a->damaged ? BACKUP_ERROR_DAMAGED
                                                 : BACKUP_ERROR_INCOMPLETE,

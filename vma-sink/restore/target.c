@@ -54,7 +54,8 @@ bool restore_target_flush(RestoreTarget *target, GError **error)
     target->run_bytes = 0;
     if (!io_pwrite(io_output_fd(target->output), target->run, bytes,
                    target->run_offset, error)) {
-        g_prefix_error(error, "cannot write '%s': ", io_output_path(target->output));
+        g_prefix_error(error, "cannot write '%s': ",
+                       io_output_path(target->output));
         return false;
     }
     target->stored_bytes += bytes;
