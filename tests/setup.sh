@@ -22,12 +22,16 @@ pc json-glib-1.0 libjson-glib-dev
 pc uuid uuid-dev
 pc zlib zlib1g-dev
 pc libxxhash libxxhash-dev
+pc libnbd libnbd-dev
 END
     ;;
     check) cat <<'END'
 cmd python3 python3
 cmd zstd zstd
 cmd xxhsum xxhash
+cmd nbdkit nbdkit
+cmd nbdinfo libnbd-bin
+cmd qemu-nbd qemu-utils
 END
     ;;
     qemu) cat <<'END'
