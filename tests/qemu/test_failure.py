@@ -368,6 +368,52 @@ def test_source_error(t):
           'the next backup')
 
 
+def bad_cluster(t, request, written, iothread=False):
+    """The guest changes a cluster at 2M that cannot be read, before the backup
+    gets there: the backup fails, the guest's request does not."""
+    data = pattern(SIZE)
+    path = t.raw('a', data)
+    vm = t.machine(
+        '-object', 'iothread,id=io0',
+        '-blockdev', 'driver=blkdebug,node-name=bad,image.driver=file,'
+        'image.filename=%s,'
+        'inject-error.0.event=none,inject-error.0.iotype=read,'
+        'inject-error.0.errno=5,inject-error.0.sector=4200' % path,
+        '-device', 'virtio-blk-pci,id=d0,drive=bad%s' %
+        (',iothread=io0' if iothread else ''))
+    before = vm.leftovers()
+    reader = Reader(vm.to_pipe(speed=SLOW))
+    vm.io('d0', request)
+    info = vm.end('error')
+    equal(info['errmsg'], "cannot read device 'd0': Input/output error",
+          'errmsg')
+    reader.join(5)
+    equal((getattr(reader.error, 'reason', None),
+           getattr(reader.error, 'message', None)), (1, info['errmsg']),
+          'ABORT')
+    vm.io('d0', 'flush')
+    with open(path, 'rb') as file:
+        file.seek(2 << 20)
+        equal(file.read(len(written)), written, 'the disk')
+    vm.io('d0', 'write -P 0x99 0 64k')
+    equal(vm.leftovers(), before, 'nodes, jobs, descriptors')
+
+
+def test_unreadable_write(t):
+    """A guest's write over what cannot be read succeeds."""
+    bad_cluster(t, 'write -P 5 2M 4k', b'\5' * 4096)
+
+
+def test_unreadable_write_iothread(t):
+    """Also in an iothread, and where it is a whole cluster."""
+    bad_cluster(t, 'write -P 5 2M 64k', b'\5' * CLUSTER, iothread=True)
+
+
+def test_unreadable_write_zeroes(t):
+    """So do zeroes."""
+    bad_cluster(t, 'write -z 2M 64k', bytes(CLUSTER))
+
+
 def test_busy_disk(t):
     """A disk that cannot be backed up now leaves the others as they were."""
     vm = t.machine(*disk('d0', t.raw('a', pattern(SIZE))),
