@@ -49,7 +49,8 @@ guest_args()
     local qemu=$1 disk number=0 dir
     shift
 
-    GUEST_ARGS=("$qemu" -machine pc -accel tcg -m 256M -nodefaults)
+    GUEST_ARGS=("$qemu" -machine pc -accel tcg -smp 2 -m 256M)
+    GUEST_ARGS+=(-nodefaults)
     GUEST_ARGS+=(-display none -no-reboot)
     GUEST_ARGS+=(-kernel kernel -initrd initrd)
     GUEST_ARGS+=(-append "console=ttyS0 quiet panic=-1")
@@ -59,8 +60,13 @@ guest_args()
         # syncs its own file system: hence no-flush.
         GUEST_ARGS+=(-blockdev "driver=raw,node-name=drive-virtio$number,$(
             )cache.no-flush=on,file.driver=file,file.filename=disk-$disk.raw")
-        GUEST_ARGS+=(-device
-            "virtio-blk-pci,id=virtio$number,drive=drive-virtio$number")
+        # Each disk has two queues, and each queue a thread in QEMU.
+        GUEST_ARGS+=(-object "iothread,id=io$number-0")
+        GUEST_ARGS+=(-object "iothread,id=io$number-1")
+        GUEST_ARGS+=(-device "{'driver': 'virtio-blk-pci', $(
+            )'id': 'virtio$number', 'drive': 'drive-virtio$number', $(
+            )'iothread-vq-mapping': [{'iothread': 'io$number-0'}, $(
+            )                        {'iothread': 'io$number-1'}]}")
         number=$((number + 1))
     done
     GUEST_ARGS+=(-qmp "unix:vm.qmp,server=on,wait=off")
