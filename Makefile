@@ -11,7 +11,7 @@ mandir ?= $(prefix)/share/man
 QEMU_SERIES ?= 10.0 10.2
 
 PROGRAMS = vma-dump vma-sink vma-restore
-PACKAGES = glib-2.0 json-glib-1.0 uuid zlib libxxhash libnbd
+PACKAGES = glib-2.0 json-glib-1.0 uuid zlib libxxhash libnbd libzstd
 
 # The user's CFLAGS come last, so they win.
 CFLAGS ?= -O2 -g

@@ -23,6 +23,7 @@ pc uuid uuid-dev
 pc zlib zlib1g-dev
 pc libxxhash libxxhash-dev
 pc libnbd libnbd-dev
+pc libzstd libzstd-dev
 END
     ;;
     check) cat <<'END'

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * zstd files, front to back and frame by frame.
+ */
+#include "io/zstd-reader.h"
+
+#include <string.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "backup/error.h"
+#include "io/io.h"
+
+#define MAGIC_BYTES 4u
+
+struct IoZstdStream {
+    int fd;                     /* borrowed */
+    ZSTD_DCtx *context;
+    uint8_t *buffer;
+    size_t buffer_bytes;
+    ZSTD_inBuffer in;           /* in buffer */
+    uint64_t offset;            /* in the input, of the end of buffer */
+    bool input_ended;
+    bool output_waits;          /* there was no room for all of it */
+    bool within_frame;
+    bool any_frame;
+    uint8_t start[MAGIC_BYTES]; /* of the current frame, as far as it came */
+    unsigned start_bytes;
+    GError *error;              /* once there was one */
+};
+
+struct IoZstdFrames {
+    int fd;                     /* borrowed */
+    const IoZstdTable *table;   /* borrowed */
+    ZSTD_DCtx *context;
+    uint8_t *buffer;
+    size_t buffer_bytes;
+};
+
+/* The low four bits of a skippable frame's magic number are free. */
+static bool is_magic(uint32_t magic)
+{
+    return magic == ZSTD_MAGICNUMBER ||
+           (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
+}
+
+bool io_zstd_is_magic(const void *data, size_t bytes)
+{
+    uint32_t magic;
+
+    if (bytes < sizeof(magic)) {
+        return false;
+    }
+    memcpy(&magic, data, sizeof(magic));
+    return is_magic(GUINT32_FROM_LE(magic));
+}
+
+/* Whether more bytes could make a magic number of them. */
+static bool may_be_magic(const uint8_t *data, size_t bytes)
+{
+    static const uint8_t frame[MAGIC_BYTES] = { 0x28, 0xb5, 0x2f, 0xfd };
+    static const uint8_t skippable[MAGIC_BYTES] = { 0x50, 0x2a, 0x4d, 0x18 };
+
+    return memcmp(data, frame, bytes) == 0 ||
+           ((data[0] & 0xf0) == skippable[0] &&
+            memcmp(data + 1, skippable + 1, bytes - 1) == 0);
+}
+
+/* RESULT is an error of libzstd. */
+static void set_zstd_error(GError **error, size_t result)
+{
+    switch (ZSTD_getErrorCode(result)) {
+    case ZSTD_error_memory_allocation:
+    case ZSTD_error_frameParameter_windowTooLarge:
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "cannot decompress: %s", ZSTD_getErrorName(result));
+        break;
+    case ZSTD_error_prefix_unknown:
+        backup_error_set_damaged(error, "this is no frame of zstd");
+        break;
+    default:
+        backup_error_set_damaged(error, "cannot decompress: %s",
+                                 ZSTD_getErrorName(result));
+        break;
+    }
+}
+
+static ZSTD_DCtx *new_context(GError **error)
+{
+    ZSTD_DCtx *context = ZSTD_createDCtx();
+
+    if (!context) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "there is not enough memory to decompress");
+    }
+    return context;
+}
+
+IoZstdStream *io_zstd_stream_new(int fd, const void *head, size_t head_bytes,
+                                 GError **error)
+{
+    ZSTD_DCtx *context = new_context(error);
+    IoZstdStream *s;
+
+    if (!context) {
+        return NULL;
+    }
+    s = g_new0(IoZstdStream, 1);
+    s->fd = fd;
+    s->context = context;
+    s->buffer_bytes = MAX(ZSTD_DStreamInSize(), head_bytes);
+    s->buffer = g_malloc(s->buffer_bytes);
+    if (head_bytes > 0) {
+        memcpy(s->buffer, head, head_bytes);
+    }
+    s->in = (ZSTD_inBuffer) { .src = s->buffer, .size = head_bytes };
+    s->offset = head_bytes;
+    return s;
+}
+
+void io_zstd_stream_free(IoZstdStream *s)
+{
+    if (s) {
+        ZSTD_freeDCtx(s->context);
+        g_clear_error(&s->error);
+        g_free(s->buffer);
+        g_free(s);
+    }
+}
+
+uint64_t io_zstd_stream_offset(const IoZstdStream *s)
+{
+    return s->offset - (s->in.size - s->in.pos);
+}
+
+static bool refill(IoZstdStream *s, GError **error)
+{
+    struct iovec iov = { .iov_base = s->buffer, .iov_len = s->buffer_bytes };
+    size_t got;
+
+    if (!io_readv_some(s->fd, &iov, 1, &got, error)) {
+        return false;
+    }
+    s->in = (ZSTD_inBuffer) { .src = s->buffer, .size = got };
+    s->offset += got;
+    s->input_ended = got == 0;
+    return true;
+}
+
+/* Bytes of no known frame are told from those of one that was cut. */
+static bool check_end(const IoZstdStream *s, GError **error)
+{
+    if (!s->within_frame && s->any_frame) {
+        return true;
+    }
+    if (s->start_bytes == 0) {
+        backup_error_set_incomplete(error, "the input is empty");
+    } else if (!may_be_magic(s->start, s->start_bytes)) {
+        backup_error_set_damaged(error, "this is no frame of zstd");
+    } else {
+        backup_error_set_incomplete(error, "the input is cut: it ends within "
+                                    "a frame of zstd");
+    }
+    return false;
+}
+
+/*
+ * The first bytes of each frame are kept, because libzstd does not say what is
+ * wrong with too few of them.
+ */
+static void note_start(IoZstdStream *s)
+{
+    const uint8_t *data = s->in.src;
+
+    if (!s->within_frame) {
+        s->within_frame = true;
+        s->start_bytes = 0;
+    }
+    for (size_t i = s->in.pos; i < s->in.size && s->start_bytes < MAGIC_BYTES;
+         i++) {
+        s->start[s->start_bytes++] = data[i];
+    }
+}
+
+/* One step; false with no error is the end. */
+static bool advance(IoZstdStream *s, ZSTD_outBuffer *out, GError **error)
+{
+    size_t before = out->pos;
+    size_t result;
+
+    if (s->in.pos == s->in.size && !s->input_ended && !s->output_waits &&
+        !refill(s, error)) {
+        return false;
+    }
+    if (s->in.pos < s->in.size) {
+        note_start(s);
+    }
+    if (!s->within_frame) {
+        check_end(s, error);
+        return false;
+    }
+    result = ZSTD_decompressStream(s->context, out, &s->in);
+    if (ZSTD_isError(result)) {
+        set_zstd_error(error, result);
+        return false;
+    }
+    s->output_waits = result > 0 && out->pos == out->size;
+    if (result == 0) {
+        s->within_frame = false;
+        s->any_frame = true;
+    } else if (s->input_ended && out->pos == before) {
+        /* It had nothing more to give without more input. */
+        return check_end(s, error);
+    }
+    return true;
+}
+
+bool io_zstd_stream_read(IoZstdStream *s, void *buffer, size_t bytes,
+                         size_t *got, GError **error)
+{
+    ZSTD_outBuffer out = { .dst = buffer, .size = bytes };
+
+    while (!s->error && out.pos < bytes) {
+        if (!advance(s, &out, &s->error)) {
+            break;
+        }
+    }
+    *got = out.pos;
+    if (s->error) {
+        g_propagate_error(error, g_error_copy(s->error));
+        return false;
+    }
+    return true;
+}
+
+IoZstdFrames *io_zstd_frames_new(int fd, const IoZstdTable *table,
+                                 GError **error)
+{
+    ZSTD_DCtx *context = new_context(error);
+    IoZstdFrames *f;
+
+    if (!context) {
+        return NULL;
+    }
+    f = g_new0(IoZstdFrames, 1);
+    f->fd = fd;
+    f->table = table;
+    f->context = context;
+    return f;
+}
+
+void io_zstd_frames_free(IoZstdFrames *f)
+{
+    if (f) {
+        ZSTD_freeDCtx(f->context);
+        g_free(f->buffer);
+        g_free(f);
+    }
+}
+
+/*
+ * Before anything is allocated.  A frame is compressed to a little more than it
+ * was at the worst; what is larger is not what zstd makes.
+ */
+static bool check_sizes(const IoZstdFrame *frame, GError **error)
+{
+    if (frame->content_bytes > IO_ZSTD_FRAME_MAX_BYTES ||
+        frame->bytes > ZSTD_compressBound(frame->content_bytes) + 1024) {
+        backup_error_set_damaged(error, "%u bytes for %u decompressed ones "
+                                 "are too many", frame->bytes,
+                                 frame->content_bytes);
+        return false;
+    }
+    return true;
+}
+
+/* The frame's bytes, into the buffer. */
+static bool load(IoZstdFrames *f, const IoZstdFrame *frame, GError **error)
+{
+    size_t got;
+
+    if (frame->bytes > f->buffer_bytes) {
+        g_free(f->buffer);
+        f->buffer = g_malloc(frame->bytes);
+        f->buffer_bytes = frame->bytes;
+    }
+    if (!io_pread(f->fd, f->buffer, frame->bytes, frame->offset, &got, error)) {
+        return false;
+    }
+    if (got < frame->bytes) {
+        backup_error_set_incomplete(error, "the file is shorter than it was");
+        return false;
+    }
+    return true;
+}
+
+static bool decompress(IoZstdFrames *f, const IoZstdFrame *frame, void *buffer,
+                       GError **error)
+{
+    size_t result = ZSTD_findFrameCompressedSize(f->buffer, frame->bytes);
+
+    if (!ZSTD_isError(result) && result != frame->bytes) {
+        backup_error_set_damaged(error, "the seek table has another size for "
+                                 "it");
+        return false;
+    }
+    if (!ZSTD_isError(result)) {
+        result = ZSTD_decompressDCtx(f->context, buffer, frame->content_bytes,
+                                     f->buffer, frame->bytes);
+    }
+    if (ZSTD_isError(result)) {
+        set_zstd_error(error, result);
+        return false;
+    }
+    if (result != frame->content_bytes) {
+        backup_error_set_damaged(error, "it holds %zu bytes, and not %u",
+                                 result, frame->content_bytes);
+        return false;
+    }
+    return true;
+}
+
+bool io_zstd_frames_read(IoZstdFrames *f, uint32_t number, void *buffer,
+                         GError **error)
+{
+    IoZstdFrame frame = io_zstd_table_frame(f->table, number);
+
+    g_assert(number < io_zstd_table_frames(f->table));
+    if (!check_sizes(&frame, error) || !load(f, &frame, error) ||
+        !decompress(f, &frame, buffer, error)) {
+        g_prefix_error(error, "frame %u at offset %" G_GUINT64_FORMAT ": ",
+                       number, frame.offset);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads zstd files, which may come from anywhere: from the start to the end
+ * (IoZstdStream), or single frames of one with a seek table (IoZstdFrames).
+ *
+ * Errors are of kind DAMAGED (not zstd, or wrong by a checksum), INCOMPLETE (it
+ * ends within a frame), or FAILED (it can't be read, or needs too much memory).
+ */
+#ifndef IO_ZSTD_READER_H
+#define IO_ZSTD_READER_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "io/zstd-table.h"
+
+/* Whether a file that begins with these bytes is one; 4 bytes decide. */
+bool io_zstd_is_magic(const void *data, size_t bytes);
+
+/*
+ * All frames one after another, whoever made them; skippable ones are skipped.
+ * The descriptor may be a pipe.  For one thread.
+ */
+typedef struct IoZstdStream IoZstdStream;
+
+/*
+ * Reads FD, which is borrowed, from where it stands.  The HEAD_BYTES bytes at
+ * HEAD, which may be 0, come before that: what was read to look at the magic
+ * number.  They are copied.
+ */
+IoZstdStream *io_zstd_stream_new(int fd, const void *head, size_t head_bytes,
+                                 GError **error);
+void io_zstd_stream_free(IoZstdStream *stream);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoZstdStream, io_zstd_stream_free)
+
+/*
+ * As io_read(): decompressed bytes until BUFFER is full or the input ends, which
+ * is between two frames; *got is set in any case.  After an error, and at the
+ * end, it goes on saying the same.
+ */
+bool io_zstd_stream_read(IoZstdStream *stream, void *buffer, size_t bytes,
+                         size_t *got, GError **error);
+
+/* Bytes of the input taken so far, for errors and progress. */
+uint64_t io_zstd_stream_offset(const IoZstdStream *stream);
+
+/*
+ * Single frames, by their numbers.  Each thread has one of these; they share
+ * the descriptor, which is only read by pread(), and the table.
+ */
+typedef struct IoZstdFrames IoZstdFrames;
+
+/* The largest frame that is read at once, decompressed. */
+#define IO_ZSTD_FRAME_MAX_BYTES (UINT32_C(256) << 20)
+
+/* Both are borrowed. */
+IoZstdFrames *io_zstd_frames_new(int fd, const IoZstdTable *table,
+                                 GError **error);
+void io_zstd_frames_free(IoZstdFrames *frames);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoZstdFrames, io_zstd_frames_free)
+
+/*
+ * Decompresses a frame of the table into BUFFER, of the frame's content_bytes
+ * bytes, and verifies its size and, where it has one, its checksum.  False: what
+ * is in the buffer means nothing.
+ */
+bool io_zstd_frames_read(IoZstdFrames *frames, uint32_t frame, void *buffer,
+                         GError **error);
+
+#endif /* IO_ZSTD_READER_H */
