@@ -2,11 +2,11 @@
 /*
  * Clusters into an archive.
  *
- * One extent is under construction in a buffer of its largest size: header,
- * then the stored blocks.  The caller reads cluster data to the end of those
- * blocks, zero blocks are squeezed out in place, and the whole extent is
- * written by one call.  So data is copied at most once, and only where a zero
- * block stands before it.
+ * One extent is under construction, where the parts' owner has given room for
+ * the largest: header, then the stored blocks.  The caller reads cluster data
+ * to the end of those blocks, zero blocks are squeezed out in place, and the
+ * whole extent is given away by one call.  So data is copied at most once, and
+ * only where a zero block stands before it.
  */
 #include "vma/writer.h"
 
@@ -21,30 +21,42 @@
 
 struct VmaWriter {
     const BackupInfo *info;     /* borrowed */
-    IoOutput *output;           /* borrowed */
+    VmaParts *parts;            /* borrowed */
+    VmaParts *own_parts;        /* the same, where they are not; or NULL */
     uint64_t zero_bytes;
     VmaDigests *digests;
 
     /* The extent under construction. */
     VmaExtent extent;
-    uint8_t *buffer;            /* VMA_EXTENT_MAX_BYTES */
+    uint8_t *buffer;            /* room for it; NULL: to be asked for */
 };
 
-VmaWriter *vma_writer_new(const BackupInfo *info, IoOutput *output,
-                          GError **error)
+VmaWriter *vma_writer_new_parts(const BackupInfo *info, VmaParts *parts,
+                                GError **error)
 {
     g_autoptr(GByteArray) header = vma_header_encode(info, error);
     VmaWriter *w;
 
     if (!header ||
-        !io_output_write(output, header->data, header->len, error)) {
+        !vma_parts_header(parts, header->data, header->len, error)) {
         return NULL;
     }
     w = g_new0(VmaWriter, 1);
     w->info = info;
-    w->output = output;
+    w->parts = parts;
     w->digests = vma_digests_new();
-    w->buffer = g_malloc(VMA_EXTENT_MAX_BYTES);
+    return w;
+}
+
+VmaWriter *vma_writer_new(const BackupInfo *info, IoOutput *output,
+                          GError **error)
+{
+    g_autoptr(VmaParts) parts = vma_parts_new_plain(output);
+    VmaWriter *w = vma_writer_new_parts(info, parts, error);
+
+    if (w) {
+        w->own_parts = g_steal_pointer(&parts);
+    }
     return w;
 }
 
@@ -52,7 +64,7 @@ void vma_writer_free(VmaWriter *w)
 {
     if (w) {
         vma_digests_free(w->digests);
-        g_free(w->buffer);
+        vma_parts_free(w->own_parts);
         g_free(w);
     }
 }
@@ -64,15 +76,27 @@ static uint8_t *fill(VmaWriter *w)
            (size_t)w->extent.block_count * VMA_BLOCK_BYTES;
 }
 
-/* Writes the extent, whose spare bytes are set, and begins the next one. */
+/* Sees to room for the extent under construction. */
+static bool have_room(VmaWriter *w, GError **error)
+{
+    if (!w->buffer) {
+        w->buffer = vma_parts_room(w->parts, error);
+    }
+    return w->buffer != NULL;
+}
+
+/* Gives the extent, whose spare bytes are set, away and begins the next one. */
 static bool write_extent(VmaWriter *w, GError **error)
 {
     size_t bytes = fill(w) - w->buffer;
+    bool ok;
 
     vma_extent_encode((VmaExtentHeader *)w->buffer, w->info->uuid, &w->extent);
+    ok = vma_parts_extent(w->parts, &w->extent, bytes, error);
+    w->buffer = NULL;
     w->extent.block_count = 0;
     w->extent.cluster_count = 0;
-    return io_output_write(w->output, w->buffer, bytes, error);
+    return ok;
 }
 
 static bool flush(VmaWriter *w, GError **error)
@@ -82,14 +106,16 @@ static bool flush(VmaWriter *w, GError **error)
     return write_extent(w, error);
 }
 
-static bool flush_if_full(VmaWriter *w, GError **error)
+/* Sees to room for one more cluster. */
+static bool make_room(VmaWriter *w, GError **error)
 {
-    return w->extent.cluster_count < VMA_CLUSTERS_PER_EXTENT || flush(w, error);
+    return (w->extent.cluster_count < VMA_CLUSTERS_PER_EXTENT ||
+            flush(w, error)) && have_room(w, error);
 }
 
 uint8_t *vma_writer_room(VmaWriter *w, unsigned *clusters, GError **error)
 {
-    if (!flush_if_full(w, error)) {
+    if (!make_room(w, error)) {
         return NULL;
     }
     /* Every cluster so far took its full size or less. */
@@ -163,7 +189,7 @@ bool vma_writer_add_zero(VmaWriter *w, const BackupDevice *device,
         w->zero_bytes += backup_run_bytes(device->size_bytes, number, count);
     }
     for (uint64_t i = 0; i < count; i++) {
-        if (!flush_if_full(w, error)) {
+        if (!make_room(w, error)) {
             return false;
         }
         add_entry(w, device, number + i, 0);
@@ -177,7 +203,8 @@ bool vma_writer_finish(VmaWriter *w, GError **error)
         return false;
     }
     vma_digests_seal_end(w->digests, &w->extent);
-    return write_extent(w, error);
+    return have_room(w, error) && write_extent(w, error) &&
+           vma_parts_finish(w->parts, error);
 }
 
 uint64_t vma_writer_zero_bytes(const VmaWriter *w)

@@ -14,13 +14,17 @@
 
 #include "backup/info.h"
 #include "io/output.h"
+#include "vma/parts.h"
 
 typedef struct VmaWriter VmaWriter;
 
 /*
- * Writes the header.  INFO and OUTPUT are borrowed and must outlive the
- * writer.  The output gets whole parts: the header, then an extent a write.
+ * Writes the header.  INFO and PARTS are borrowed and must outlive the writer.
+ * The other one writes a plain archive: the output gets the header, then an
+ * extent a write.
  */
+VmaWriter *vma_writer_new_parts(const BackupInfo *info, VmaParts *parts,
+                                GError **error);
 VmaWriter *vma_writer_new(const BackupInfo *info, IoOutput *output,
                           GError **error);
 
@@ -46,7 +50,7 @@ void vma_writer_add_data(VmaWriter *writer, const BackupDevice *device,
 bool vma_writer_add_zero(VmaWriter *writer, const BackupDevice *device,
                          uint64_t number, uint64_t count, GError **error);
 
-/* Writes the last extent and the end mark; the output is the caller's. */
+/* Writes what is left and the end mark; the output is the caller's. */
 bool vma_writer_finish(VmaWriter *writer, GError **error);
 
 /* 4 KiB blocks left out because they are zero, in bytes within the devices. */

@@ -1,0 +1,648 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The index of a compressed archive between its bytes and runs of clusters.
+ *
+ * It is a part of the zstd file around the archive, not of the archive, and
+ * little-endian as everything else there.  Runs stay in memory as they are in
+ * the file, when written and when read, and are decoded one at a time; so a
+ * lookup is a binary search over the file's own bytes.
+ */
+#include "vma/seek-index.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+#include "backup/error.h"
+#include "io/io.h"
+
+#define INDEX_FRAME_MAGIC (IO_ZSTD_SKIPPABLE_MAGIC | 0xD)
+#define INDEX_MAGIC "VMA+SEEK"
+#define INDEX_VERSION 1
+#define MASK_FULL 0xffff
+#define DEVICE_ID_MAX 254
+
+typedef struct FrameHeader {
+    uint32_t magic;             /* INDEX_FRAME_MAGIC */
+    uint32_t bytes;             /* of what follows */
+} __attribute__((packed)) FrameHeader;
+static_assert(sizeof(FrameHeader) == IO_ZSTD_SKIPPABLE_HEADER_BYTES,
+              "vma/seekable.md");
+
+typedef struct IndexHeader {
+    uint8_t magic[8];           /* INDEX_MAGIC */
+    uint32_t version;           /* INDEX_VERSION */
+    uint32_t reserved;
+    uint8_t uuid[16];           /* the archive's */
+    uint64_t total_bytes;       /* that all frames decompress to */
+    uint64_t total_extents;
+    uint64_t total_clusters;
+    uint64_t total_blocks;
+    uint32_t frames;            /* before this one */
+    uint32_t runs;
+    uint8_t table_digest[16];   /* of the seek table's entries for them */
+} __attribute__((packed)) IndexHeader;
+static_assert(sizeof(IndexHeader) == 88, "vma/seekable.md");
+static_assert(offsetof(IndexHeader, total_bytes) == 32, "vma/seekable.md");
+static_assert(offsetof(IndexHeader, frames) == 64, "vma/seekable.md");
+
+typedef struct IndexRun {
+    uint32_t first;             /* cluster */
+    uint32_t last;              /* cluster, in the run */
+    uint32_t frame;
+    uint32_t extent_offset;     /* in what the frame decompresses to */
+    uint16_t first_block;       /* stored blocks of the extent before its own */
+    uint16_t mask;
+    uint8_t device_id;
+    uint8_t slot;               /* of the first cluster */
+    uint16_t reserved;
+} __attribute__((packed)) IndexRun;
+static_assert(sizeof(IndexRun) == 24, "vma/seekable.md");
+
+#define CHECKSUM_BYTES 16u
+#define INDEX_MIN_BYTES (sizeof(IndexHeader) + CHECKSUM_BYTES)
+#define INDEX_MAX_BYTES \
+    (INDEX_MIN_BYTES + VMA_SEEK_INDEX_MAX_RUNS * sizeof(IndexRun))
+
+struct VmaSeekIndexBuilder {
+    uint32_t max_runs;          /* set at creation, never changed */
+    GArray *runs;               /* of IndexRun; NULL: there were too many */
+    /* By device: the last one of runs, plus one; 0: none yet. */
+    uint32_t last[VMA_DEVICES];
+    VmaSeekTotals totals;
+};
+
+struct VmaSeekIndex {
+    GBytes *bytes;
+    const IndexRun *runs;       /* in bytes */
+    uint32_t count;
+    uuid_t uuid;
+    VmaSeekTotals totals;
+};
+
+static void set_checksum(uint8_t checksum[CHECKSUM_BYTES], const void *data,
+                         size_t bytes)
+{
+    XXH128_canonical_t canonical;
+
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, bytes));
+    memcpy(checksum, canonical.digest, CHECKSUM_BYTES);
+}
+
+static VmaSeekRun decode_run(const IndexRun *raw)
+{
+    VmaSeekRun run = {
+        .device_id = raw->device_id,
+        .mask = GUINT16_FROM_LE(raw->mask),
+        .number = GUINT32_FROM_LE(raw->first),
+        .slot = raw->slot,
+        .frame = GUINT32_FROM_LE(raw->frame),
+        .extent_offset = GUINT32_FROM_LE(raw->extent_offset),
+    };
+
+    run.count = (uint64_t)GUINT32_FROM_LE(raw->last) - run.number + 1;
+    if (run.mask) {
+        run.block_offset = run.extent_offset + sizeof(VmaExtentHeader) +
+                           GUINT16_FROM_LE(raw->first_block) * VMA_BLOCK_BYTES;
+    }
+    return run;
+}
+
+VmaSeekIndexBuilder *vma_seek_index_builder_new(uint32_t max_runs)
+{
+    VmaSeekIndexBuilder *b = g_new0(VmaSeekIndexBuilder, 1);
+
+    b->max_runs = max_runs;
+    b->runs = g_array_new(FALSE, FALSE, sizeof(IndexRun));
+    return b;
+}
+
+void vma_seek_index_builder_free(VmaSeekIndexBuilder *b)
+{
+    if (b) {
+        g_clear_pointer(&b->runs, g_array_unref);
+        g_free(b);
+    }
+}
+
+/* Whether NEXT goes on where RUN ends, so that both can be one. */
+static bool goes_on(const IndexRun *run, const IndexRun *next)
+{
+    uint32_t clusters = GUINT32_FROM_LE(run->last) -
+                        GUINT32_FROM_LE(run->first) + 1;
+
+    if (run->device_id != next->device_id || run->mask != next->mask ||
+        (uint64_t)GUINT32_FROM_LE(run->last) + 1 !=
+        GUINT32_FROM_LE(next->first)) {
+        return false;
+    }
+    return !run->mask || (run->frame == next->frame &&
+                          run->extent_offset == next->extent_offset &&
+                          run->slot + clusters == next->slot);
+}
+
+/* Zeroes go on where their device's last run was, wherever that is. */
+static void add_run(VmaSeekIndexBuilder *b, const IndexRun *next)
+{
+    uint32_t *last = &b->last[next->device_id];
+
+    if (*last) {
+        IndexRun *run = &g_array_index(b->runs, IndexRun, *last - 1);
+
+        if (goes_on(run, next)) {
+            run->last = next->last;
+            return;
+        }
+    }
+    if (b->runs->len >= b->max_runs) {
+        g_clear_pointer(&b->runs, g_array_unref);
+        return;
+    }
+    g_array_append_val(b->runs, *next);
+    *last = b->runs->len;
+}
+
+void vma_seek_index_builder_add(VmaSeekIndexBuilder *b, const VmaExtent *extent,
+                                uint32_t frame, uint32_t extent_offset)
+{
+    unsigned blocks = 0;
+
+    for (unsigned i = 0; i < extent->cluster_count; i++) {
+        const VmaCluster *cluster = &extent->clusters[i];
+        IndexRun run = {
+            .first = GUINT32_TO_LE(cluster->number),
+            .last = GUINT32_TO_LE(cluster->number),
+            .device_id = cluster->device_id,
+        };
+
+        if (cluster->mask) {
+            run.frame = GUINT32_TO_LE(frame);
+            run.extent_offset = GUINT32_TO_LE(extent_offset);
+            run.first_block = GUINT16_TO_LE(blocks);
+            run.mask = GUINT16_TO_LE(cluster->mask);
+            run.slot = i;
+        }
+        if (b->runs) {
+            add_run(b, &run);
+        }
+        blocks += vma_mask_blocks(cluster->mask);
+    }
+    b->totals.extents++;
+    b->totals.clusters += extent->cluster_count;
+    b->totals.blocks += blocks;
+}
+
+static int compare_runs(const void *a, const void *b)
+{
+    const IndexRun *x = a, *y = b;
+    uint32_t first_x = GUINT32_FROM_LE(x->first);
+    uint32_t first_y = GUINT32_FROM_LE(y->first);
+
+    if (x->device_id != y->device_id) {
+        return x->device_id < y->device_id ? -1 : 1;
+    }
+    return first_x == first_y ? 0 : first_x < first_y ? -1 : 1;
+}
+
+static bool in_order(const GArray *runs)
+{
+    for (guint i = 1; i < runs->len; i++) {
+        if (compare_runs(&g_array_index(runs, IndexRun, i - 1),
+                         &g_array_index(runs, IndexRun, i)) > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Sorts, and joins what the order has brought together: zeroes only. */
+static void sort_runs(GArray *runs)
+{
+    guint kept = 0;
+
+    if (!in_order(runs)) {
+        g_array_sort(runs, compare_runs);
+    }
+    for (guint i = 0; i < runs->len; i++) {
+        IndexRun *run = &g_array_index(runs, IndexRun, i);
+        IndexRun *place = &g_array_index(runs, IndexRun, kept);
+
+        if (kept > 0 && goes_on(place - 1, run)) {
+            place[-1].last = run->last;
+        } else {
+            *place = *run;
+            kept++;
+        }
+    }
+    g_array_set_size(runs, kept);
+}
+
+GByteArray *vma_seek_index_builder_encode(VmaSeekIndexBuilder *b,
+                                          const uuid_t uuid,
+                                          const IoZstdTable *table)
+{
+    uint32_t frames = io_zstd_table_frames(table);
+    IndexHeader header = {
+        .version = GUINT32_TO_LE(INDEX_VERSION),
+        .total_bytes = GUINT64_TO_LE(
+            io_zstd_table_frame(table, frames).content_offset),
+        .total_extents = GUINT64_TO_LE(b->totals.extents),
+        .total_clusters = GUINT64_TO_LE(b->totals.clusters),
+        .total_blocks = GUINT64_TO_LE(b->totals.blocks),
+        .frames = GUINT32_TO_LE(frames),
+    };
+    FrameHeader frame = { .magic = GUINT32_TO_LE(INDEX_FRAME_MAGIC) };
+    uint8_t checksum[CHECKSUM_BYTES];
+    GByteArray *out;
+    size_t bytes;
+
+    if (!b->runs) {
+        return NULL;
+    }
+    sort_runs(b->runs);
+    bytes = INDEX_MIN_BYTES + b->runs->len * sizeof(IndexRun);
+    memcpy(header.magic, INDEX_MAGIC, sizeof(header.magic));
+    memcpy(header.uuid, uuid, sizeof(uuid_t));
+    header.runs = GUINT32_TO_LE(b->runs->len);
+    io_zstd_table_digest(table, frames, header.table_digest);
+    frame.bytes = GUINT32_TO_LE(bytes);
+
+    out = g_byte_array_sized_new(sizeof(frame) + bytes);
+    g_byte_array_append(out, (uint8_t *)&frame, sizeof(frame));
+    g_byte_array_append(out, (uint8_t *)&header, sizeof(header));
+    g_byte_array_append(out, (uint8_t *)b->runs->data,
+                        b->runs->len * sizeof(IndexRun));
+    set_checksum(checksum, out->data + sizeof(frame), bytes - CHECKSUM_BYTES);
+    g_byte_array_append(out, checksum, sizeof(checksum));
+    return out;
+}
+
+static bool set_bad(GError **error, const char *what)
+{
+    backup_error_set_damaged(error, "bad index of the archive: %s", what);
+    return false;
+}
+
+static bool set_bad_run(GError **error, uint32_t i, const char *what)
+{
+    backup_error_set_damaged(error, "bad index of the archive: run %u %s", i,
+                             what);
+    return false;
+}
+
+/* Header, extents' headers and blocks make up an archive of that size. */
+static bool totals_fit(const VmaSeekTotals *totals, uint64_t header_bytes)
+{
+    uint64_t left = totals->bytes - header_bytes;
+
+    return header_bytes <= totals->bytes &&
+           totals->extents <= left / sizeof(VmaExtentHeader) &&
+           totals->blocks <= left / VMA_BLOCK_BYTES &&
+           left == totals->extents * sizeof(VmaExtentHeader) +
+                   totals->blocks * VMA_BLOCK_BYTES;
+}
+
+/* What it says of the file, against the file. */
+static bool check_header(const VmaSeekIndex *index, const IndexHeader *header,
+                         const IoZstdTable *table, GError **error)
+{
+    uint32_t frames = GUINT32_FROM_LE(header->frames);
+    uint8_t digest[16];
+
+    if (header->reserved) {
+        return set_bad(error, "a reserved field is not zero");
+    }
+    if (frames < 1 || (uint64_t)frames + 1 != io_zstd_table_frames(table)) {
+        return set_bad(error, "it is for another number of frames");
+    }
+    if (index->totals.bytes !=
+        io_zstd_table_frame(table, frames).content_offset ||
+        !totals_fit(&index->totals,
+                    io_zstd_table_frame(table, 0).content_bytes)) {
+        return set_bad(error, "it is for an archive of another size");
+    }
+    io_zstd_table_digest(table, frames, digest);
+    if (memcmp(digest, header->table_digest, sizeof(digest)) != 0) {
+        return set_bad(error, "the seek table does not match its digest");
+    }
+    return true;
+}
+
+/* The blocks of all the run's clusters lie within the extent and the frame. */
+static bool check_place(const IndexRun *raw, const VmaSeekRun *run, uint32_t i,
+                        const IoZstdTable *table, GError **error)
+{
+    uint64_t end;
+
+    if (run->count > VMA_CLUSTERS_PER_EXTENT ||
+        run->slot + run->count > VMA_CLUSTERS_PER_EXTENT) {
+        return set_bad_run(error, i, "is longer than an extent");
+    }
+    /* A cluster before it has 16 blocks at the most. */
+    if (GUINT16_FROM_LE(raw->first_block) >
+        run->slot * VMA_BLOCKS_PER_CLUSTER) {
+        return set_bad_run(error, i, "has more blocks before it than fit");
+    }
+    /* The first frame is the archive's header, the last one is the index. */
+    if (run->frame < 1 || run->frame >= io_zstd_table_frames(table) - 1) {
+        return set_bad_run(error, i, "is in no frame with extents");
+    }
+    if (run->extent_offset % sizeof(VmaExtentHeader) != 0) {
+        return set_bad_run(error, i, "is at no place for an extent");
+    }
+    end = (uint64_t)run->extent_offset + sizeof(VmaExtentHeader) +
+          (GUINT16_FROM_LE(raw->first_block) +
+           run->count * vma_mask_blocks(run->mask)) * VMA_BLOCK_BYTES;
+    if (end > io_zstd_table_frame(table, run->frame).content_bytes) {
+        return set_bad_run(error, i, "goes past the end of its frame");
+    }
+    return true;
+}
+
+static bool check_run(const IndexRun *raw, uint32_t i,
+                      const IoZstdTable *table, GError **error)
+{
+    VmaSeekRun run = decode_run(raw);
+
+    if (run.device_id < 1 || run.device_id > DEVICE_ID_MAX) {
+        return set_bad_run(error, i, "is of no device");
+    }
+    if (GUINT32_FROM_LE(raw->last) < run.number) {
+        return set_bad_run(error, i, "ends before it begins");
+    }
+    if (raw->reserved) {
+        return set_bad_run(error, i, "has a reserved field that is not zero");
+    }
+    if (run.mask) {
+        return check_place(raw, &run, i, table, error);
+    }
+    if (raw->frame || raw->extent_offset || raw->first_block || raw->slot) {
+        return set_bad_run(error, i, "of zeroes has a place");
+    }
+    return true;
+}
+
+/* Each by itself, their order, and what they are all together. */
+static bool check_runs(const VmaSeekIndex *index, const IoZstdTable *table,
+                       GError **error)
+{
+    uint64_t clusters = 0, blocks = 0;
+
+    for (uint32_t i = 0; i < index->count; i++) {
+        const IndexRun *raw = &index->runs[i];
+        VmaSeekRun run = decode_run(raw);
+
+        if (!check_run(raw, i, table, error)) {
+            return false;
+        }
+        if (i > 0 && raw->device_id <= raw[-1].device_id &&
+            (raw->device_id < raw[-1].device_id ||
+             run.number <= GUINT32_FROM_LE(raw[-1].last))) {
+            return set_bad_run(error, i, "is out of order");
+        }
+        clusters += run.count;
+        blocks += run.count * vma_mask_blocks(run.mask);
+    }
+    if (clusters != index->totals.clusters || blocks != index->totals.blocks) {
+        return set_bad(error, "its totals are wrong");
+    }
+    return true;
+}
+
+/* Whether these are the first bytes of an index that can be read here. */
+static bool is_index(const void *data, size_t bytes)
+{
+    IndexHeader header;
+
+    if (bytes < sizeof(header)) {
+        return false;
+    }
+    memcpy(&header, data, sizeof(header));
+    return memcmp(header.magic, INDEX_MAGIC, sizeof(header.magic)) == 0 &&
+           GUINT32_FROM_LE(header.version) == INDEX_VERSION;
+}
+
+VmaSeekIndex *vma_seek_index_decode(GBytes *bytes, const IoZstdTable *table,
+                                    GError **error)
+{
+    g_autoptr(VmaSeekIndex) index = g_new0(VmaSeekIndex, 1);
+    gsize size;
+    const uint8_t *data = g_bytes_get_data(bytes, &size);
+    uint8_t checksum[CHECKSUM_BYTES];
+    IndexHeader header;
+
+    index->bytes = bytes;
+    if (size < INDEX_MIN_BYTES || !is_index(data, size)) {
+        set_bad(error, "this is none");
+        return NULL;
+    }
+    memcpy(&header, data, sizeof(header));
+    set_checksum(checksum, data, size - CHECKSUM_BYTES);
+    if (memcmp(checksum, data + size - CHECKSUM_BYTES, CHECKSUM_BYTES) != 0) {
+        set_bad(error, "checksum mismatch");
+        return NULL;
+    }
+    index->runs = (const IndexRun *)(data + sizeof(header));
+    index->count = GUINT32_FROM_LE(header.runs);
+    memcpy(index->uuid, header.uuid, sizeof(uuid_t));
+    index->totals = (VmaSeekTotals) {
+        .bytes = GUINT64_FROM_LE(header.total_bytes),
+        .extents = GUINT64_FROM_LE(header.total_extents),
+        .clusters = GUINT64_FROM_LE(header.total_clusters),
+        .blocks = GUINT64_FROM_LE(header.total_blocks),
+    };
+    if (index->count > VMA_SEEK_INDEX_MAX_RUNS ||
+        size != INDEX_MIN_BYTES + index->count * sizeof(IndexRun)) {
+        set_bad(error, "its size does not fit its runs");
+        return NULL;
+    }
+    if (!check_header(index, &header, table, error) ||
+        !check_runs(index, table, error)) {
+        return NULL;
+    }
+    return g_steal_pointer(&index);
+}
+
+void vma_seek_index_free(VmaSeekIndex *index)
+{
+    if (index) {
+        g_bytes_unref(index->bytes);
+        g_free(index);
+    }
+}
+
+static bool read_at(int fd, void *buffer, size_t bytes, uint64_t offset,
+                    GError **error)
+{
+    size_t got;
+
+    if (!io_pread(fd, buffer, bytes, offset, &got, error)) {
+        g_prefix_error(error, "cannot read the index of the archive: ");
+        return false;
+    }
+    return got == bytes || set_bad(error, "the file is shorter than it was");
+}
+
+/* *frame has it, if it is there: the last one of the table. */
+static bool find_index(int fd, const IoZstdTable *table, IoZstdFrame *frame,
+                       bool *found, GError **error)
+{
+    uint32_t frames = io_zstd_table_frames(table);
+    uint8_t start[sizeof(FrameHeader) + sizeof(IndexHeader)];
+    FrameHeader header;
+
+    *found = false;
+    if (frames == 0) {
+        return true;
+    }
+    *frame = io_zstd_table_frame(table, frames - 1);
+    if (frame->content_bytes > 0 || frame->bytes < sizeof(start)) {
+        return true;
+    }
+    if (!read_at(fd, start, sizeof(start), frame->offset, error)) {
+        return false;
+    }
+    memcpy(&header, start, sizeof(header));
+    if (GUINT32_FROM_LE(header.magic) != INDEX_FRAME_MAGIC ||
+        !is_index(start + sizeof(header), sizeof(IndexHeader))) {
+        return true;
+    }
+    if (GUINT32_FROM_LE(header.bytes) != frame->bytes - sizeof(header)) {
+        return set_bad(error, "its frame's size is not that in the seek "
+                       "table");
+    }
+    if (GUINT32_FROM_LE(header.bytes) > INDEX_MAX_BYTES) {
+        return set_bad(error, "it is too large");
+    }
+    *found = true;
+    return true;
+}
+
+bool vma_seek_index_read(int fd, const IoZstdTable *table,
+                         VmaSeekIndex **index, GError **error)
+{
+    g_autofree uint8_t *data = NULL;
+    IoZstdFrame frame;
+    size_t bytes;
+    bool found;
+
+    *index = NULL;
+    if (!find_index(fd, table, &frame, &found, error)) {
+        return false;
+    }
+    if (!found) {
+        return true;
+    }
+    bytes = frame.bytes - sizeof(FrameHeader);
+    data = g_malloc(bytes);
+    if (!read_at(fd, data, bytes, frame.offset + sizeof(FrameHeader), error)) {
+        return false;
+    }
+    *index = vma_seek_index_decode(g_bytes_new_take(g_steal_pointer(&data),
+                                                    bytes), table, error);
+    return *index != NULL;
+}
+
+static bool set_mismatch(GError **error, const BackupDevice *device,
+                         const char *what)
+{
+    backup_error_set_damaged(error, "bad index of the archive: device '%s' %s",
+                             device->name, what);
+    return false;
+}
+
+/* Blocks past the device's end are not to be stored; some store all of them. */
+static bool mask_fits(const BackupDevice *device, uint64_t number,
+                      uint16_t mask)
+{
+    uint64_t bytes = backup_run_bytes(device->size_bytes, number, 1);
+    unsigned blocks = (bytes + VMA_BLOCK_BYTES - 1) / VMA_BLOCK_BYTES;
+
+    return mask == MASK_FULL || !(mask >> blocks);
+}
+
+/* Runs from *I on are those of the device; *I becomes that of the next. */
+static bool device_matches(const VmaSeekIndex *index,
+                           const BackupDevice *device, uint32_t *i,
+                           GError **error)
+{
+    uint64_t clusters = backup_clusters(device->size_bytes);
+    uint64_t next = 0;
+
+    for (; *i < index->count && index->runs[*i].device_id == device->id;
+         (*i)++) {
+        VmaSeekRun run = decode_run(&index->runs[*i]);
+
+        if (run.number != next) {
+            return set_mismatch(error, device, "has missing clusters");
+        }
+        next += run.count;
+        if (next > clusters) {
+            return set_mismatch(error, device, "has clusters past its end");
+        }
+        if (!mask_fits(device, next - 1, run.mask)) {
+            return set_mismatch(error, device, "has blocks past its end");
+        }
+    }
+    return next == clusters ||
+           set_mismatch(error, device, "has missing clusters");
+}
+
+bool vma_seek_index_matches(const VmaSeekIndex *index, const BackupInfo *info,
+                            GError **error)
+{
+    const BackupDevice *devices[VMA_DEVICES] = { NULL };
+    uint32_t i = 0;
+
+    if (memcmp(index->uuid, info->uuid, sizeof(uuid_t)) != 0) {
+        return set_bad(error, "it belongs to another archive (uuid)");
+    }
+    for (guint n = 0; n < info->devices->len; n++) {
+        const BackupDevice *device = g_ptr_array_index(info->devices, n);
+
+        devices[device->id] = device;
+    }
+    for (unsigned id = 0; id < VMA_DEVICES; id++) {
+        if (devices[id] && !device_matches(index, devices[id], &i, error)) {
+            return false;
+        }
+    }
+    return i == index->count ||
+           set_bad_run(error, i, "is of a device that is not there");
+}
+
+const VmaSeekTotals *vma_seek_index_totals(const VmaSeekIndex *index)
+{
+    return &index->totals;
+}
+
+uint32_t vma_seek_index_runs(const VmaSeekIndex *index)
+{
+    return index->count;
+}
+
+VmaSeekRun vma_seek_index_run(const VmaSeekIndex *index, uint32_t i)
+{
+    g_assert(i < index->count);
+    return decode_run(&index->runs[i]);
+}
+
+bool vma_seek_index_find(const VmaSeekIndex *index, uint8_t device_id,
+                         uint32_t number, uint32_t *i)
+{
+    IndexRun key = { .first = GUINT32_TO_LE(number), .device_id = device_id };
+    uint32_t low = 0, high = index->count;
+
+    /* All before LOW begin at or before the cluster, all from HIGH on after. */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (compare_runs(&index->runs[middle], &key) <= 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *i = low - 1;
+    return low > 0 && index->runs[*i].device_id == device_id &&
+           number <= GUINT32_FROM_LE(index->runs[*i].last);
+}
