@@ -9,9 +9,11 @@
 
 #include "backup/error.h"
 #include "cli/cli.h"
+#include "cli/compress.h"
 #include "io/io.h"
 #include "io/output.h"
 #include "sink/archive.h"
+#include "vma/seekable.h"
 #include "vma/writer.h"
 #include "wire/answer.h"
 #include "wire/reader.h"
@@ -19,6 +21,10 @@
 static char *output_path;
 static char **config_arguments;
 static gboolean force;
+static CliCompressArguments compress_arguments;
+static CliCompress compress = {
+    .frame_bytes = VMA_SEEKABLE_FRAME_DEFAULT_BYTES,
+};
 
 static const GOptionEntry options[] = {
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output_path,
@@ -28,6 +34,15 @@ static const GOptionEntry options[] = {
       "may be repeated", "FILE[=NAME]" },
     { "force", 'f', 0, G_OPTION_ARG_NONE, &force,
       "Replace an existing archive", NULL },
+    { "compress", 0, 0, G_OPTION_ARG_STRING, &compress_arguments.compress,
+      "none, zstd or zstd:LEVEL, 1 to 19 (3) or -7 to -1; by default zstd if "
+      "the archive's name ends in .zst, else none", "METHOD" },
+    { "threads", 'T', 0, G_OPTION_ARG_STRING, &compress_arguments.threads,
+      "Compress with N threads, 0: as many as processors; by default as well, "
+      "but 8 at the most", "N" },
+    { "frame-size", 0, 0, G_OPTION_ARG_STRING, &compress_arguments.frame_size,
+      "Compress so much at a time (1M): what random access has to read; more "
+      "needs more memory", "SIZE" },
     { NULL },
 };
 
@@ -56,14 +71,32 @@ static void print_summary(const WireReader *reader, const VmaWriter *writer,
             stored, seconds);
 }
 
+static VmaParts *new_parts(const BackupInfo *info, IoOutput *output,
+                           GError **error)
+{
+    const VmaSeekableOptions seekable = {
+        .level = compress.level,
+        .threads = compress.threads,
+        .frame_bytes = compress.frame_bytes,
+    };
+
+    return compress.zstd ? vma_seekable_new(output, info->uuid, &seekable,
+                                            error)
+                         : vma_parts_new_plain(output);
+}
+
 /* From the verified preamble to the archive under its name. */
 static bool store(WireReader *reader, BackupInfo *info, IoOutput *output,
                   GError **error)
 {
     gint64 started_us = g_get_monotonic_time();
+    g_autoptr(VmaParts) parts = new_parts(info, output, error);
     g_autoptr(VmaWriter) writer = NULL;
 
-    writer = vma_writer_new(info, output, error);
+    if (!parts) {
+        return false;
+    }
+    writer = vma_writer_new_parts(info, parts, error);
     if (!writer || !sink_archive(reader, writer, error) ||
         !io_output_finish(output, error)) {
         return false;
@@ -136,7 +169,9 @@ static bool check_arguments(int argc, GError **error)
     } else if (isatty(STDIN_FILENO)) {
         cli_set_usage(error, "refusing to read a stream from a terminal");
     } else {
-        return true;
+        return cli_compress_parse(&compress_arguments, output_path,
+                                  VMA_SEEKABLE_FRAME_MAX_BYTES, &compress,
+                                  error);
     }
     return false;
 }
@@ -149,7 +184,7 @@ int main(int argc, char **argv)
         "appears under its name only once it is whole and on stable storage.\n"
         "\n"
         "Example:\n"
-        "  vma-dump --qmp /run/vm1.qmp | vma-sink -o vm1.vma";
+        "  vma-dump --qmp /run/vm1.qmp | vma-sink -o vm1.vma.zst";
     GError *error = NULL;
 
     g_set_prgname("vma-sink");

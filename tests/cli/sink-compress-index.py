@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The index of a compressed archive leads to the bytes of every cluster.
+
+Random streams, frame sizes and numbers of threads; the archive is read by the
+simple reader of the specification, by way of the index alone, and by zstd.
+"""
+import importlib.util
+import os
+import random
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+B = os.environ.get('B', ROOT + '/build')
+SINK = os.environ.get('VMA_SINK', B + '/vma-sink')
+ROUNDS = int(os.environ.get('ROUNDS', '25'))
+
+
+def load(path):
+    sys.dont_write_bytecode = True
+    spec = importlib.util.spec_from_file_location('m', ROOT + path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+prop = load('/tests/cli/property.py')
+seekable = load('/tests/lib/seekable.py')
+
+
+def store(path, stream, *options):
+    subprocess.run([SINK, '-o', path, *options], input=stream, check=True,
+                   stderr=subprocess.PIPE)
+    with open(path, 'rb') as file:
+        return file.read()
+
+
+def run_round(seed, folder):
+    rng = random.Random(seed)
+    stream, disks = prop.random_stream(rng)
+    size = rng.choice(('1', '100K', '1M', '8M'))
+    plain = store(folder + '/a.vma', stream)
+    data = store(folder + '/a.vma.zst', stream, '--frame-size', size, '-T',
+                 rng.choice('123'))
+    by_id = {int(name[5:]): disk for name, disk in disks.items()}
+    got, index, frames = seekable.read_disks(
+        data, {device: len(disk) for device, disk in by_id.items()})
+    assert got == by_id
+    assert index.uuid == plain[8:24] and index.total == len(plain)
+    # The first frame is the header, and every other begins with an extent.
+    header = seekable.read_frame(data, frames[0])
+    assert plain.startswith(header)
+    assert len(plain) == (len(header) + 512 * index.extents +
+                          4096 * index.blocks)
+    offset = len(header)
+    for frame in frames[1:]:
+        assert plain[offset:offset + 4] == b'VMAE'
+        offset += frame.content_size
+    assert seekable.decompress(data) == plain
+
+
+def main():
+    first = random.SystemRandom().randrange(1 << 32)
+    for seed in range(first, first + ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                run_round(seed, folder)
+            except (AssertionError, subprocess.CalledProcessError) as error:
+                print(f'seed {seed}: {error!r}')
+                print(getattr(error, 'stderr', None))
+                raise
+
+
+if __name__ == '__main__':
+    main()

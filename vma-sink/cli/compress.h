@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The options on compression: whether, how hard, and by how many threads.
+ */
+#ifndef CLI_COMPRESS_H
+#define CLI_COMPRESS_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* As they were given; NULL: not. */
+typedef struct CliCompressArguments {
+    char *compress;             /* --compress */
+    char *threads;              /* --threads */
+    char *frame_size;           /* --frame-size */
+} CliCompressArguments;
+
+typedef struct CliCompress {
+    bool zstd;                  /* false: nothing is compressed */
+    int level;
+    unsigned threads;
+    uint32_t frame_bytes;
+} CliCompress;
+
+/*
+ * What they mean for an output of this name, which decides where --compress
+ * does not.  frame_bytes must have been set to what is meant where no size is
+ * given, and is at most MAX_FRAME_BYTES.  False: *error is a usage error.
+ */
+bool cli_compress_parse(const CliCompressArguments *arguments,
+                        const char *output_path, uint32_t max_frame_bytes,
+                        CliCompress *compress, GError **error);
+
+#endif /* CLI_COMPRESS_H */
