@@ -15,6 +15,8 @@
 
 struct IoZstdStream {
     int fd;                     /* borrowed */
+    IoZstdReadFunc *read;       /* of the input */
+    void *read_opaque;
     ZSTD_DCtx *context;
     uint8_t *buffer;
     size_t buffer_bytes;
@@ -96,6 +98,16 @@ static ZSTD_DCtx *new_context(GError **error)
     return context;
 }
 
+/* IoZstdReadFunc */
+static bool read_fd(void *opaque, void *buffer, size_t bytes, size_t *got,
+                    GError **error)
+{
+    IoZstdStream *s = opaque;
+    struct iovec iov = { .iov_base = buffer, .iov_len = bytes };
+
+    return io_readv_some(s->fd, &iov, 1, got, error);
+}
+
 IoZstdStream *io_zstd_stream_new(int fd, const void *head, size_t head_bytes,
                                  GError **error)
 {
@@ -107,6 +119,8 @@ IoZstdStream *io_zstd_stream_new(int fd, const void *head, size_t head_bytes,
     }
     s = g_new0(IoZstdStream, 1);
     s->fd = fd;
+    s->read = read_fd;
+    s->read_opaque = s;
     s->context = context;
     s->buffer_bytes = MAX(ZSTD_DStreamInSize(), head_bytes);
     s->buffer = g_malloc(s->buffer_bytes);
@@ -133,12 +147,18 @@ uint64_t io_zstd_stream_offset(const IoZstdStream *s)
     return s->offset - (s->in.size - s->in.pos);
 }
 
+void io_zstd_stream_set_read(IoZstdStream *s, IoZstdReadFunc *func,
+                             void *opaque)
+{
+    s->read = func;
+    s->read_opaque = opaque;
+}
+
 static bool refill(IoZstdStream *s, GError **error)
 {
-    struct iovec iov = { .iov_base = s->buffer, .iov_len = s->buffer_bytes };
     size_t got;
 
-    if (!io_readv_some(s->fd, &iov, 1, &got, error)) {
+    if (!s->read(s->read_opaque, s->buffer, s->buffer_bytes, &got, error)) {
         return false;
     }
     s->in = (ZSTD_inBuffer) { .src = s->buffer, .size = got };
@@ -182,14 +202,19 @@ static void note_start(IoZstdStream *s)
     }
 }
 
+/* Whether the next step reads the input. */
+static bool needs_input(const IoZstdStream *s)
+{
+    return s->in.pos == s->in.size && !s->input_ended && !s->output_waits;
+}
+
 /* One step; false with no error is the end. */
 static bool advance(IoZstdStream *s, ZSTD_outBuffer *out, GError **error)
 {
     size_t before = out->pos;
     size_t result;
 
-    if (s->in.pos == s->in.size && !s->input_ended && !s->output_waits &&
-        !refill(s, error)) {
+    if (needs_input(s) && !refill(s, error)) {
         return false;
     }
     if (s->in.pos < s->in.size) {
@@ -215,12 +240,13 @@ static bool advance(IoZstdStream *s, ZSTD_outBuffer *out, GError **error)
     return true;
 }
 
-bool io_zstd_stream_read(IoZstdStream *s, void *buffer, size_t bytes,
-                         size_t *got, GError **error)
+static bool read_stream(IoZstdStream *s, void *buffer, size_t bytes, bool some,
+                        size_t *got, GError **error)
 {
     ZSTD_outBuffer out = { .dst = buffer, .size = bytes };
 
-    while (!s->error && out.pos < bytes) {
+    while (!s->error && out.pos < bytes &&
+           !(some && out.pos > 0 && needs_input(s))) {
         if (!advance(s, &out, &s->error)) {
             break;
         }
@@ -231,6 +257,18 @@ bool io_zstd_stream_read(IoZstdStream *s, void *buffer, size_t bytes,
         return false;
     }
     return true;
+}
+
+bool io_zstd_stream_read(IoZstdStream *s, void *buffer, size_t bytes,
+                         size_t *got, GError **error)
+{
+    return read_stream(s, buffer, bytes, false, got, error);
+}
+
+bool io_zstd_stream_read_some(IoZstdStream *s, void *buffer, size_t bytes,
+                              size_t *got, GError **error)
+{
+    return read_stream(s, buffer, bytes, true, got, error);
 }
 
 IoZstdFrames *io_zstd_frames_new(int fd, const IoZstdTable *table,

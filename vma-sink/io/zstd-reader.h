@@ -36,12 +36,24 @@ void io_zstd_stream_free(IoZstdStream *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoZstdStream, io_zstd_stream_free)
 
 /*
+ * From now on the input is read by FUNC, as by io_readv_some() with one buffer:
+ * for a thread that must not be held up by the descriptor.
+ */
+typedef bool IoZstdReadFunc(void *opaque, void *buffer, size_t bytes,
+                            size_t *got, GError **error);
+void io_zstd_stream_set_read(IoZstdStream *stream, IoZstdReadFunc *func,
+                             void *opaque);
+
+/*
  * As io_read(): decompressed bytes until BUFFER is full or the input ends, which
  * is between two frames; *got is set in any case.  After an error, and at the
- * end, it goes on saying the same.
+ * end, it goes on saying the same.  io_zstd_stream_read_some() does not read
+ * more of the input once it has something to give.
  */
 bool io_zstd_stream_read(IoZstdStream *stream, void *buffer, size_t bytes,
                          size_t *got, GError **error);
+bool io_zstd_stream_read_some(IoZstdStream *stream, void *buffer, size_t bytes,
+                              size_t *got, GError **error);
 
 /* Bytes of the input taken so far, for errors and progress. */
 uint64_t io_zstd_stream_offset(const IoZstdStream *stream);

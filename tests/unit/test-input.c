@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An archive's bytes, out of plain files, zstd files with a seek table and
+ * without, and pipes: the same, front to back and at any place; and what
+ * becomes of damage.
+ */
+#include <string.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "backup/error.h"
+#include "io/input.h"
+#include "io/output.h"
+#include "io/zstd-writer.h"
+#include "util.h"
+
+#define FRAMES 40u
+#define ROOM 70000u
+
+typedef struct Sample {
+    GByteArray *content;
+    GByteArray *file;           /* with a seek table */
+    size_t table_at;            /* where that begins */
+    size_t frame_at[FRAMES + 1];
+    size_t content_at[FRAMES + 1];
+} Sample;
+
+static void fill_frame(Sample *s, unsigned i, uint8_t *room, size_t *bytes)
+{
+    *bytes = 1 + i * 7919u % ROOM;
+    fill_pattern(room, *bytes, i);
+    s->content_at[i] = s->content->len;
+    g_byte_array_append(s->content, room, *bytes);
+}
+
+static void note_frames(Sample *s, const IoZstdTable *table)
+{
+    for (unsigned i = 0; i <= FRAMES; i++) {
+        s->frame_at[i] = io_zstd_table_frame(table, i).offset;
+    }
+    s->content_at[FRAMES] = s->content->len;
+    s->table_at = s->frame_at[FRAMES];
+}
+
+static Sample *sample_new(void)
+{
+    Sample *s = g_new0(Sample, 1);
+    g_autofree char *folder = make_folder();
+    g_autofree char *path = g_build_filename(folder, "f.zst", NULL);
+    g_autoptr(IoOutput) output = io_output_new(path, false, NULL);
+    g_autoptr(IoZstdWriter) writer = io_zstd_writer_new(output, 1, 2, ROOM,
+                                                        NULL);
+    gsize bytes;
+    char *data;
+
+    s->content = g_byte_array_new();
+    for (unsigned i = 0; i < FRAMES; i++) {
+        uint8_t *room = io_zstd_writer_room(writer, NULL);
+        size_t n;
+
+        fill_frame(s, i, room, &n);
+        io_zstd_writer_give(writer, n);
+    }
+    note_frames(s, io_zstd_writer_drain(writer, NULL));
+    g_assert_true(io_zstd_writer_finish(writer, NULL));
+    g_assert_true(io_output_finish(output, NULL));
+    g_assert_true(g_file_get_contents(path, &data, &bytes, NULL));
+    s->file = g_byte_array_new_take((guint8 *)data, bytes);
+    remove_folder(folder);
+    return s;
+}
+
+static void sample_free(Sample *s)
+{
+    g_byte_array_unref(s->content);
+    g_byte_array_unref(s->file);
+    g_free(s);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sample, sample_free)
+
+static IoInput *input_of(int fd, unsigned threads)
+{
+    g_autofree char *note = NULL;
+    g_autoptr(GError) error = NULL;
+    IoInput *in = io_input_new(fd, threads, &note, &error);
+
+    g_assert_no_error(error);
+    g_assert_null(note);
+    return in;
+}
+
+/* All of it, in reads of odd sizes; *error may become set. */
+static GByteArray *read_all(IoInput *in, GError **error)
+{
+    GByteArray *all = g_byte_array_new();
+    uint8_t buffer[33333];
+    size_t got = 1;
+
+    for (unsigned i = 1; got > 0; i = i * 31 % 33331) {
+        if (!io_input_read(in, buffer, i, &got, error)) {
+            g_byte_array_append(all, buffer, got);
+            break;
+        }
+        g_byte_array_append(all, buffer, got);
+        if (got < i) {
+            g_assert_true(io_input_read(in, buffer, 1, &got, error));
+            g_assert_cmpuint(got, ==, 0);
+        }
+    }
+    return all;
+}
+
+static void assert_same(const GByteArray *a, const GByteArray *b)
+{
+    g_assert_cmpmem(a->data, a->len, b->data, b->len);
+}
+
+static void assert_reads(IoInput *in, const GByteArray *content)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GByteArray) all = read_all(in, &error);
+
+    g_assert_no_error(error);
+    assert_same(all, content);
+}
+
+static void assert_random(IoInput *in, const GByteArray *content)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(1);
+    g_autofree uint8_t *buffer = g_malloc(200000);
+
+    g_assert_true(io_input_is_seekable(in));
+    g_assert_cmpuint(io_input_bytes(in), ==, content->len);
+    for (unsigned i = 0; i < 300; i++) {
+        size_t offset = g_rand_int_range(rand, 0, content->len + 10);
+        size_t bytes = g_rand_int_range(rand, 0, i % 10 ? 5000 : 200000);
+        size_t there = content->len - MIN(offset, content->len);
+        size_t got;
+
+        g_assert_true(io_input_read_at(in, buffer, bytes, offset, &got, NULL));
+        g_assert_cmpuint(got, ==, MIN(bytes, there));
+        g_assert_true(memcmp(buffer, content->data + offset, got) == 0);
+    }
+}
+
+static void test_plain(void)
+{
+    g_autoptr(Sample) s = sample_new();
+
+    for (size_t bytes = 0; bytes <= s->content->len;
+         bytes = bytes < 10 ? bytes + 1 : bytes * 5) {
+        g_autoptr(GByteArray) part = g_byte_array_new();
+        int fd = fd_of_bytes(s->content->data, bytes);
+        g_autoptr(IoInput) in = input_of(fd, 1);
+
+        g_byte_array_append(part, s->content->data, bytes);
+        g_assert_false(io_input_is_compressed(in));
+        assert_reads(in, part);
+        if (bytes > 0) {
+            assert_random(in, part);
+        }
+        close(fd);
+    }
+}
+
+static void test_frames(void)
+{
+    static const unsigned threads[] = { 1, 2, 5, 100 };
+    g_autoptr(Sample) s = sample_new();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) {
+        int fd = fd_of_bytes(s->file->data, s->file->len);
+        g_autoptr(IoInput) in = input_of(fd, threads[i]);
+
+        g_assert_true(io_input_is_compressed(in));
+        g_assert_nonnull(io_input_table(in));
+        assert_random(in, s->content);
+        assert_reads(in, s->content);
+        assert_random(in, s->content);
+        g_assert_cmpuint(io_input_bytes_read(in), ==, s->content->len);
+        close(fd);
+    }
+}
+
+static void test_stream(void)
+{
+    g_autoptr(Sample) s = sample_new();
+    int fd = fd_of_bytes(s->file->data, s->table_at);
+    g_autoptr(IoInput) in = input_of(fd, 4);
+
+    g_assert_true(io_input_is_compressed(in));
+    g_assert_false(io_input_is_seekable(in));
+    assert_reads(in, s->content);
+    g_assert_cmpuint(io_input_bytes_read(in), ==, s->table_at);
+    close(fd);
+}
+
+typedef struct Feed {
+    int fd;
+    const uint8_t *data;
+    size_t bytes;
+} Feed;
+
+static void *feed(void *opaque)
+{
+    Feed *f = opaque;
+
+    for (size_t done = 0; done < f->bytes; ) {
+        ssize_t n = write(f->fd, f->data + done, MIN(f->bytes - done, 999));
+
+        g_assert_cmpint(n, >, 0);
+        done += n;
+    }
+    close(f->fd);
+    return NULL;
+}
+
+static void assert_pipe_reads(const GByteArray *file, const GByteArray *content)
+{
+    int fds[2];
+    GThread *thread;
+    g_autoptr(IoInput) in = NULL;
+    Feed f;
+
+    g_assert_cmpint(pipe(fds), ==, 0);
+    f = (Feed) { .fd = fds[1], .data = file->data, .bytes = file->len };
+    thread = g_thread_new("feed", feed, &f);
+    in = input_of(fds[0], 4);
+    g_assert_false(io_input_is_seekable(in));
+    assert_reads(in, content);
+    g_thread_join(thread);
+    close(fds[0]);
+}
+
+static void test_pipe(void)
+{
+    g_autoptr(Sample) s = sample_new();
+
+    assert_pipe_reads(s->file, s->content);
+    assert_pipe_reads(s->content, s->content);
+}
+
+/* One frame without a size in its header, as a pipe through zstd gives it. */
+static void test_foreign(void)
+{
+    g_autoptr(Sample) s = sample_new();
+    size_t capacity = ZSTD_compressBound(s->content->len);
+    g_autofree uint8_t *data = g_malloc(capacity);
+    ZSTD_CCtx *context = ZSTD_createCCtx();
+    ZSTD_inBuffer from = { .src = s->content->data, .size = s->content->len };
+    ZSTD_outBuffer to = { .dst = data, .size = capacity };
+    int fd;
+
+    while (from.pos < from.size) {
+        ZSTD_compressStream2(context, &to, &from, ZSTD_e_continue);
+    }
+    g_assert_cmpuint(ZSTD_compressStream2(context, &to, &from, ZSTD_e_end),
+                     ==, 0);
+    ZSTD_freeCCtx(context);
+    fd = fd_of_bytes(data, to.pos);
+    {
+        g_autoptr(IoInput) in = input_of(fd, 4);
+
+        assert_reads(in, s->content);
+    }
+    close(fd);
+}
+
+/* The writer of the pipe says nothing and does not go: freeing does not hang. */
+static void test_free_while_waiting(void)
+{
+    g_autoptr(Sample) s = sample_new();
+
+    for (unsigned part = 0; part < 2; part++) {
+        IoInput *in;
+        uint8_t buffer[1];
+        size_t got;
+        int fds[2];
+
+        g_assert_cmpint(pipe(fds), ==, 0);
+        g_assert_cmpint(write(fds[1], s->file->data, 60000), ==, 60000);
+        in = input_of(fds[0], 4);
+        if (part == 1) {
+            g_assert_true(io_input_read(in, buffer, 1, &got, NULL));
+        }
+        io_input_free(in);
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
+
+static void append_line(const char *message, void *opaque)
+{
+    g_string_append_printf(opaque, "%s\n", message);
+}
+
+/* A frame that can't be decompressed is an error there, or zeroes. */
+static void test_bad_frame(void)
+{
+    static const unsigned bad[] = { 0, 1, 17, FRAMES - 1 };
+    g_autoptr(Sample) s = sample_new();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        size_t at = (s->frame_at[bad[i]] + s->frame_at[bad[i] + 1]) / 2;
+        size_t from = s->content_at[bad[i]];
+        size_t to = s->content_at[bad[i] + 1];
+        g_autoptr(GString) told = g_string_new(NULL);
+        g_autoptr(GByteArray) before = NULL;
+        g_autoptr(GError) error = NULL;
+        g_autoptr(IoInput) in = NULL;
+        int fd;
+
+        s->file->data[at] ^= 4;
+        fd = fd_of_bytes(s->file->data, s->file->len);
+        s->file->data[at] ^= 4;
+        in = input_of(fd, 3);
+        before = read_all(in, &error);
+        g_assert_error(error, BACKUP_ERROR, BACKUP_ERROR_DAMAGED);
+        g_assert_cmpmem(before->data, before->len, s->content->data, from);
+
+        io_input_free(in);
+        in = NULL;
+        g_assert_cmpint(lseek(fd, 0, SEEK_SET), ==, 0);
+        in = input_of(fd, 3);
+        io_input_go_on(in, append_line, told);
+        {
+            g_autoptr(GByteArray) zeroed = g_byte_array_new();
+
+            g_byte_array_append(zeroed, s->content->data, s->content->len);
+            memset(zeroed->data + from, 0, to - from);
+            assert_reads(in, zeroed);
+        }
+        g_assert_nonnull(strstr(told->str, "frame "));
+        close(fd);
+    }
+}
+
+/* Without a table nobody knows how much is behind a bad place: it ends there. */
+static void test_bad_stream(void)
+{
+    g_autoptr(Sample) s = sample_new();
+    size_t at = (s->frame_at[20] + s->frame_at[21]) / 2;
+    g_autoptr(GString) told = g_string_new(NULL);
+    g_autoptr(GByteArray) all = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(IoInput) in = NULL;
+    int fd;
+
+    s->file->data[at] ^= 4;
+    fd = fd_of_bytes(s->file->data, s->table_at);
+    in = input_of(fd, 3);
+    io_input_go_on(in, append_line, told);
+    all = read_all(in, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(all->len, >=, s->content_at[20]);
+    g_assert_cmpuint(all->len, <=, s->content_at[21]);
+    g_assert_true(memcmp(all->data, s->content->data, s->content_at[20]) == 0);
+    g_assert_cmpuint(told->len, >, 0);
+    close(fd);
+}
+
+/* It is read as a stream then, and the caller is told why. */
+static void test_bad_table(void)
+{
+    g_autoptr(Sample) s = sample_new();
+    g_autofree char *note = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(IoInput) in = NULL;
+    int fd;
+
+    s->file->data[s->table_at + 8] ^= 1;
+    fd = fd_of_bytes(s->file->data, s->file->len);
+    in = io_input_new(fd, 2, &note, &error);
+    g_assert_no_error(error);
+    g_assert_nonnull(note);
+    g_assert_false(io_input_is_seekable(in));
+    assert_reads(in, s->content);
+    close(fd);
+}
+
+/* Every place where a file can be cut: all before it comes out, then an error. */
+static void test_cut(void)
+{
+    g_autoptr(Sample) s = sample_new();
+
+    for (size_t bytes = s->table_at; bytes > 5; bytes -= MIN(bytes, 4999)) {
+        g_autoptr(GByteArray) all = NULL;
+        g_autoptr(GError) error = NULL;
+        int fd = fd_of_bytes(s->file->data, bytes);
+        g_autoptr(IoInput) in = input_of(fd, 2);
+
+        all = read_all(in, &error);
+        g_assert_true(memcmp(all->data, s->content->data, all->len) == 0);
+        if (bytes < s->table_at) {
+            g_assert_error(error, BACKUP_ERROR, BACKUP_ERROR_INCOMPLETE);
+        }
+        close(fd);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/input/plain", test_plain);
+    g_test_add_func("/input/frames", test_frames);
+    g_test_add_func("/input/stream", test_stream);
+    g_test_add_func("/input/pipe", test_pipe);
+    g_test_add_func("/input/foreign", test_foreign);
+    g_test_add_func("/input/free-while-waiting-does-not-hang",
+                    test_free_while_waiting);
+    g_test_add_func("/input/bad-frame", test_bad_frame);
+    g_test_add_func("/input/bad-stream", test_bad_stream);
+    g_test_add_func("/input/bad-table", test_bad_table);
+    g_test_add_func("/input/cut", test_cut);
+    return g_test_run();
+}

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Plain and compressed archives as one kind of input.
+ *
+ * PLAIN    the descriptor is read as it is
+ * STREAM   one thread reads the descriptor and decompresses
+ * FRAMES   several threads read and decompress a frame each, by the seek table
+ *
+ * In the latter two the threads are ahead of the reader in a ring of buffers
+ * (io/ahead.h).  A thread that waits for a pipe is woken up through "stop".
+ */
+#include "io/input.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backup/error.h"
+#include "io/ahead.h"
+#include "io/io.h"
+#include "io/zstd-reader.h"
+
+#define MAGIC_BYTES 4u
+
+/* Of the stream, and how many of them are ahead. */
+#define PIECE_BYTES (UINT32_C(1) << 20)
+#define PIECES 4u
+
+/* Frames ahead have this much memory together, or there is one for a thread. */
+#define FRAMES_AHEAD_BYTES (UINT64_C(128) << 20)
+
+typedef enum InputKind {
+    INPUT_PLAIN,
+    INPUT_STREAM,
+    INPUT_FRAMES,
+} InputKind;
+
+typedef struct Worker {
+    IoInput *input;
+    IoZstdFrames *frames;
+    uint32_t first;             /* the frame that is number 0 */
+} Worker;
+
+struct IoInput {
+    /* Set at creation, never changed. */
+    int fd;                     /* borrowed */
+    InputKind kind;
+    unsigned threads;
+    bool seekable;              /* the file is */
+    uint64_t file_bytes;        /* 0: not known */
+    uint8_t head[MAGIC_BYTES];  /* what was read to look at it */
+    size_t head_bytes;
+    IoZstdTable *table;         /* FRAMES */
+    uint32_t largest;           /* FRAMES: of what a frame decompresses to */
+
+    size_t head_used;           /* PLAIN */
+    IoInputDamageFunc *func;
+    void *opaque;
+    uint64_t read_bytes;
+
+    /* Compressed: the piece that is being read. */
+    const uint8_t *piece;
+    size_t piece_bytes;
+    bool ended;
+    uint32_t next_frame;        /* FRAMES: of the next piece */
+    uint8_t *own;               /* FRAMES: a piece not made by the threads */
+
+    /* The threads, once they are needed. */
+    IoAhead *ahead;
+    GPtrArray *workers;         /* FRAMES: of Worker */
+    IoZstdStream *stream;
+    int stop_fd;                /* -1: no thread waits for a descriptor */
+    _Atomic uint64_t stream_offset;     /* of the thread in the file */
+
+    /* FRAMES, for io_input_read_at(). */
+    IoZstdFrames *random;
+    uint8_t *random_piece;
+    uint32_t random_frame;      /* in it; UINT32_MAX: none */
+};
+
+/* --- What it is --- */
+
+static bool look_at_start(IoInput *in, GError **error)
+{
+    struct stat st;
+
+    if (fstat(in->fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        in->file_bytes = st.st_size;
+    }
+    in->seekable = lseek(in->fd, 0, SEEK_CUR) == 0;
+    if (!io_read(in->fd, in->head, sizeof(in->head), &in->head_bytes, error)) {
+        return false;
+    }
+    if (io_zstd_is_magic(in->head, in->head_bytes)) {
+        in->kind = INPUT_STREAM;
+    }
+    return true;
+}
+
+/* Frames that are too large to be held in memory are for the stream. */
+static bool frames_fit(IoInput *in)
+{
+    for (uint32_t i = 0; i < io_zstd_table_frames(in->table); i++) {
+        in->largest = MAX(in->largest,
+                          io_zstd_table_frame(in->table, i).content_bytes);
+    }
+    return in->largest > 0 && in->largest <= IO_ZSTD_FRAME_MAX_BYTES;
+}
+
+static bool look_at_end(IoInput *in, char **note, GError **error)
+{
+    g_autoptr(GError) bad = NULL;
+
+    if (in->kind != INPUT_STREAM || !in->seekable || in->file_bytes == 0) {
+        return true;
+    }
+    if (!io_zstd_table_read(in->fd, in->file_bytes, &in->table, &bad)) {
+        if (bad->code == BACKUP_ERROR_FAILED) {
+            g_propagate_error(error, g_steal_pointer(&bad));
+            return false;
+        }
+        *note = g_strdup(bad->message);
+    }
+    if (in->table && frames_fit(in)) {
+        in->kind = INPUT_FRAMES;
+    } else {
+        g_clear_pointer(&in->table, io_zstd_table_free);
+    }
+    return true;
+}
+
+static void worker_free(void *opaque)
+{
+    Worker *worker = opaque;
+
+    io_zstd_frames_free(worker->frames);
+    g_free(worker);
+}
+
+IoInput *io_input_new(int fd, unsigned threads, char **note, GError **error)
+{
+    g_autoptr(IoInput) in = g_new0(IoInput, 1);
+
+    g_assert(threads >= 1);
+    *note = NULL;
+    in->fd = fd;
+    in->threads = threads;
+    in->stop_fd = -1;
+    in->random_frame = UINT32_MAX;
+    in->workers = g_ptr_array_new_with_free_func(worker_free);
+    if (!look_at_start(in, error) || !look_at_end(in, note, error)) {
+        return NULL;
+    }
+    return g_steal_pointer(&in);
+}
+
+void io_input_free(IoInput *in)
+{
+    if (!in) {
+        return;
+    }
+    if (in->stop_fd >= 0) {
+        eventfd_write(in->stop_fd, 1);
+    }
+    io_ahead_free(in->ahead);
+    if (in->stop_fd >= 0) {
+        close(in->stop_fd);
+    }
+    io_zstd_stream_free(in->stream);
+    g_ptr_array_free(in->workers, TRUE);
+    io_zstd_frames_free(in->random);
+    io_zstd_table_free(in->table);
+    g_free(in->random_piece);
+    g_free(in->own);
+    g_free(in);
+}
+
+void io_input_go_on(IoInput *in, IoInputDamageFunc *func, void *opaque)
+{
+    in->func = func;
+    in->opaque = opaque;
+}
+
+/* --- The threads --- */
+
+/* IoZstdReadFunc: waits for the input or for the end of the program. */
+static bool read_or_stop(void *opaque, void *buffer, size_t bytes, size_t *got,
+                         GError **error)
+{
+    IoInput *in = opaque;
+    struct pollfd fds[] = {
+        { .fd = in->fd, .events = POLLIN },
+        { .fd = in->stop_fd, .events = POLLIN },
+    };
+    struct iovec iov = { .iov_base = buffer, .iov_len = bytes };
+
+    *got = 0;
+    if (poll(fds, G_N_ELEMENTS(fds), -1) < 0) {
+        backup_error_set_errno(error, errno, "cannot wait for the input");
+        return false;
+    }
+    if (fds[1].revents) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "stopped");
+        return false;
+    }
+    return io_readv_some(in->fd, &iov, 1, got, error);
+}
+
+static bool make_stream_piece(void *worker, uint64_t number, void *buffer,
+                              size_t *bytes, GError **error)
+{
+    IoInput *in = worker;
+    bool ok = io_zstd_stream_read_some(in->stream, buffer, PIECE_BYTES, bytes,
+                                       error);
+
+    (void)number;
+    in->stream_offset = io_zstd_stream_offset(in->stream);
+    if (!ok && *bytes > 0) {
+        /* These are good; the error comes again. */
+        g_clear_error(error);
+        return true;
+    }
+    if (ok && *bytes == 0) {
+        *bytes = IO_AHEAD_END;
+    }
+    return ok;
+}
+
+/* The index and the like hold nothing, and are no frames of data. */
+static bool make_frame_piece(void *opaque, uint64_t number, void *buffer,
+                             size_t *bytes, GError **error)
+{
+    Worker *worker = opaque;
+    const IoZstdTable *table = worker->input->table;
+    uint64_t frame = worker->first + number;
+
+    if (frame >= io_zstd_table_frames(table)) {
+        *bytes = IO_AHEAD_END;
+        return true;
+    }
+    *bytes = io_zstd_table_frame(table, frame).content_bytes;
+    return *bytes == 0 ||
+           io_zstd_frames_read(worker->frames, frame, buffer, error);
+}
+
+static bool start_stream(IoInput *in, GError **error)
+{
+    void *worker = in;
+
+    in->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (in->stop_fd < 0) {
+        backup_error_set_errno(error, errno, "cannot create an eventfd");
+        return false;
+    }
+    in->stream = io_zstd_stream_new(in->fd, in->head, in->head_bytes, error);
+    if (!in->stream) {
+        return false;
+    }
+    io_zstd_stream_set_read(in->stream, read_or_stop, in);
+    in->ahead = io_ahead_new(make_stream_piece, &worker, 1, PIECES,
+                             PIECE_BYTES, error);
+    return in->ahead != NULL;
+}
+
+/* FIRST is the frame that the threads begin with. */
+static bool start_frames(IoInput *in, uint32_t first, GError **error)
+{
+    unsigned fit = CLAMP(FRAMES_AHEAD_BYTES / in->largest, 1, UINT16_MAX);
+    unsigned threads = MIN(in->threads, fit);
+
+    for (unsigned i = 0; i < threads; i++) {
+        Worker *worker = g_new0(Worker, 1);
+
+        g_ptr_array_add(in->workers, worker);
+        worker->input = in;
+        worker->first = first;
+        worker->frames = io_zstd_frames_new(in->fd, in->table, error);
+        if (!worker->frames) {
+            return false;
+        }
+    }
+    /* One that is used, and one that waits, for threads to find room. */
+    in->ahead = io_ahead_new(make_frame_piece, in->workers->pdata, threads,
+                             MIN(threads + 2, fit + 1), in->largest, error);
+    return in->ahead != NULL;
+}
+
+/* --- Front to back --- */
+
+static bool random_frame(IoInput *in, uint32_t frame, uint8_t *buffer,
+                         GError **error)
+{
+    if (!in->random) {
+        in->random = io_zstd_frames_new(in->fd, in->table, error);
+    }
+    return in->random && io_zstd_frames_read(in->random, frame, buffer, error);
+}
+
+/*
+ * The first frame, an archive's header, is read here: who wants no more than
+ * that should not have to wait for what the threads would do.
+ */
+static bool next_frame(IoInput *in, GError **error)
+{
+    uint32_t frame = in->next_frame++;
+
+    if (frame > 0) {
+        return (in->ahead || start_frames(in, frame, error)) &&
+               io_ahead_next(in->ahead, &in->piece, &in->piece_bytes, error);
+    }
+    in->piece_bytes = io_zstd_table_frame(in->table, frame).content_bytes;
+    in->own = g_malloc(in->piece_bytes);
+    in->piece = in->own;
+    return random_frame(in, frame, in->own, error);
+}
+
+/* Whether reading goes on past *error, which is taken then. */
+static bool pass_over(IoInput *in, GError **error)
+{
+    if (!in->func || (*error)->code == BACKUP_ERROR_FAILED) {
+        return false;
+    }
+    in->func((*error)->message, in->opaque);
+    g_clear_error(error);
+    if (in->kind == INPUT_FRAMES) {
+        in->piece_bytes = io_zstd_table_frame(in->table,
+                                              in->next_frame - 1).content_bytes;
+        g_free(in->own);
+        in->own = g_malloc0(in->piece_bytes);
+        in->piece = in->own;
+    } else {
+        in->piece_bytes = IO_AHEAD_END;
+    }
+    return true;
+}
+
+static bool next_piece(IoInput *in, GError **error)
+{
+    GError *local = NULL;
+    bool ok;
+
+    if (in->kind == INPUT_FRAMES) {
+        ok = next_frame(in, &local);
+    } else {
+        ok = (in->ahead || start_stream(in, &local)) &&
+             io_ahead_next(in->ahead, &in->piece, &in->piece_bytes, &local);
+    }
+    if (!ok && !pass_over(in, &local)) {
+        in->piece_bytes = 0;
+        g_propagate_error(error, local);
+        return false;
+    }
+    if (in->piece_bytes == IO_AHEAD_END) {
+        in->ended = true;
+        in->piece_bytes = 0;
+    }
+    return true;
+}
+
+static bool read_compressed(IoInput *in, uint8_t *buffer, size_t bytes,
+                            size_t *got, GError **error)
+{
+    while (*got < bytes) {
+        size_t part = MIN(bytes - *got, in->piece_bytes);
+
+        if (part == 0) {
+            if (in->ended) {
+                break;
+            }
+            if (!next_piece(in, error)) {
+                return false;
+            }
+            continue;
+        }
+        memcpy(buffer + *got, in->piece, part);
+        in->piece += part;
+        in->piece_bytes -= part;
+        *got += part;
+    }
+    return true;
+}
+
+static bool read_plain(IoInput *in, uint8_t *buffer, size_t bytes,
+                       size_t *got, GError **error)
+{
+    size_t head = MIN(bytes, in->head_bytes - in->head_used);
+    bool ok = true;
+
+    memcpy(buffer, in->head + in->head_used, head);
+    in->head_used += head;
+    if (head < bytes) {
+        ok = io_read(in->fd, buffer + head, bytes - head, got, error);
+    }
+    *got += head;
+    return ok;
+}
+
+bool io_input_read(IoInput *in, void *buffer, size_t bytes, size_t *got,
+                   GError **error)
+{
+    bool ok;
+
+    *got = 0;
+    ok = in->kind == INPUT_PLAIN
+         ? read_plain(in, buffer, bytes, got, error)
+         : read_compressed(in, buffer, bytes, got, error);
+    in->read_bytes += *got;
+    return ok;
+}
+
+/* --- At any place --- */
+
+bool io_input_is_seekable(const IoInput *in)
+{
+    return in->seekable && in->kind != INPUT_STREAM;
+}
+
+/* The frame that holds a byte of the content; it is not behind the last one. */
+static uint32_t find_frame(const IoInput *in, uint64_t offset)
+{
+    uint32_t low = 0;
+    uint32_t high = io_zstd_table_frames(in->table);
+
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (io_zstd_table_frame(in->table, middle).content_offset <= offset) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static bool load_random(IoInput *in, uint32_t frame, GError **error)
+{
+    if (in->random_frame == frame) {
+        return true;
+    }
+    if (!in->random_piece) {
+        in->random_piece = g_malloc(in->largest);
+    }
+    in->random_frame = UINT32_MAX;
+    if (!random_frame(in, frame, in->random_piece, error)) {
+        return false;
+    }
+    in->random_frame = frame;
+    return true;
+}
+
+bool io_input_read_at(IoInput *in, void *buffer, size_t bytes, uint64_t offset,
+                      size_t *got, GError **error)
+{
+    *got = 0;
+    g_assert(io_input_is_seekable(in));
+    if (in->kind == INPUT_PLAIN) {
+        return io_pread(in->fd, buffer, bytes, offset, got, error);
+    }
+    while (*got < bytes && offset < io_input_bytes(in)) {
+        uint32_t number = find_frame(in, offset);
+        IoZstdFrame frame = io_zstd_table_frame(in->table, number);
+        uint64_t start = offset - frame.content_offset;
+        size_t part = MIN(bytes - *got, frame.content_bytes - start);
+
+        if (!load_random(in, number, error)) {
+            return false;
+        }
+        memcpy((uint8_t *)buffer + *got, in->random_piece + start, part);
+        *got += part;
+        offset += part;
+    }
+    return true;
+}
+
+/* --- What is known of it --- */
+
+uint64_t io_input_bytes(const IoInput *in)
+{
+    return in->kind == INPUT_FRAMES
+           ? io_zstd_table_frame(in->table, io_zstd_table_frames(in->table))
+                 .content_offset
+           : in->file_bytes;
+}
+
+uint64_t io_input_bytes_read(const IoInput *in)
+{
+    return in->kind == INPUT_STREAM ? in->stream_offset : in->read_bytes;
+}
+
+bool io_input_is_compressed(const IoInput *in)
+{
+    return in->kind != INPUT_PLAIN;
+}
+
+const IoZstdTable *io_input_table(const IoInput *in)
+{
+    return in->table;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The bytes of an archive, whether its file is plain or compressed with zstd: in
+ * their order, and, where the file allows it, at any place.  Offsets are those
+ * of the plain archive.
+ *
+ * A file of zstd with a seek table is decompressed frame by frame, by as many
+ * threads as one likes, ahead of the reading; one without, or a pipe, front to
+ * back by a thread of its own.
+ *
+ * Errors are of kind FAILED, or of what is compressed DAMAGED or INCOMPLETE.
+ */
+#ifndef IO_INPUT_H
+#define IO_INPUT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "io/zstd-table.h"
+
+typedef struct IoInput IoInput;
+
+/*
+ * Looks at the first bytes of FD, which is borrowed, to see what it is, and at
+ * its end for a seek table.  THREADS decompress, at least one.  A bad seek table
+ * is no error: then there is none, and *note, to be freed, says why.
+ */
+IoInput *io_input_new(int fd, unsigned threads, char **note, GError **error);
+void io_input_free(IoInput *input);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoInput, io_input_free)
+
+/*
+ * From now on what cannot be decompressed reads as zeroes, where it is known how
+ * much that is, and ends the input, where it is not; FUNC is told in a sentence
+ * what is wrong.
+ */
+typedef void IoInputDamageFunc(const char *message, void *opaque);
+void io_input_go_on(IoInput *input, IoInputDamageFunc *func, void *opaque);
+
+/* As io_read(). */
+bool io_input_read(IoInput *input, void *buffer, size_t bytes, size_t *got,
+                   GError **error);
+
+/*
+ * Whether io_input_read_at() is possible; it is as io_pread().  For one thread,
+ * and apart from io_input_read().
+ */
+bool io_input_is_seekable(const IoInput *input);
+bool io_input_read_at(IoInput *input, void *buffer, size_t bytes,
+                      uint64_t offset, size_t *got, GError **error);
+
+/*
+ * How many bytes there are to read, and how many of them io_input_read() has
+ * given.  Where it is not known how many they are, both are of the file, or the
+ * first is 0.
+ */
+uint64_t io_input_bytes(const IoInput *input);
+uint64_t io_input_bytes_read(const IoInput *input);
+
+bool io_input_is_compressed(const IoInput *input);
+
+/* NULL: there is none, or it is not usable. */
+const IoZstdTable *io_input_table(const IoInput *input);
+
+#endif /* IO_INPUT_H */
