@@ -20,9 +20,8 @@ struct RestoreArchive {
     RestoreCheck *check;
     VmaExtent extent;           /* the current one, without bad clusters */
 
-    /* Set by restore_archive_go_on(), never changed after. */
-    bool go_on;
-    RestoreFindingFunc *func;
+    /* Set at creation, never changed. */
+    RestoreFindingFunc *func;   /* NULL: the first finding ends the reading */
     void *opaque;
 
     bool lost;                  /* it is not known where the next extent is */
@@ -109,17 +108,61 @@ static bool open_archive(RestoreArchive *a, const char *path, GError **error)
     return true;
 }
 
-RestoreArchive *restore_archive_new(const char *path, GError **error)
+/* Takes over what was found; whether reading goes on. */
+static bool found(RestoreArchive *a, GError *finding, GError **error)
+{
+    if (!a->func || finding->code == BACKUP_ERROR_FAILED) {
+        g_propagate_prefixed_error(error, finding, "%s: ", a->label);
+        return false;
+    }
+    a->findings++;
+    a->damaged = a->damaged || finding->code == BACKUP_ERROR_DAMAGED;
+    a->func(finding->message, a->opaque);
+    if (a->first_finding) {
+        g_error_free(finding);
+    } else {
+        a->first_finding = finding;
+    }
+    return true;
+}
+
+/* The header; what is wrong with it is told where reading goes on. */
+static bool read_header(RestoreArchive *a, GError **error)
+{
+    g_autoptr(GPtrArray) findings = g_ptr_array_new_with_free_func(g_free);
+
+    a->reader = a->func ? vma_reader_new_damaged(a->fd, findings, error)
+                        : vma_reader_new(a->fd, error);
+    for (guint i = 0; a->reader && i < findings->len; i++) {
+        GError *finding = NULL;
+
+        backup_error_set_damaged(&finding, "%s",
+                                 (char *)g_ptr_array_index(findings, i));
+        (void)found(a, finding, NULL);
+    }
+    return a->reader != NULL;
+}
+
+RestoreArchive *restore_archive_new_damaged(const char *path,
+                                            RestoreFindingFunc *func,
+                                            void *opaque, GError **error)
 {
     g_autoptr(RestoreArchive) a = g_new0(RestoreArchive, 1);
 
+    a->func = func;
+    a->opaque = opaque;
     if (!open_archive(a, path, error) || !check_uncompressed(a->fd, error) ||
-        !(a->reader = vma_reader_new(a->fd, error))) {
+        !read_header(a, error)) {
         g_prefix_error(error, "%s: ", a->label);
         return NULL;
     }
     a->check = restore_check_new(vma_reader_info(a->reader));
     return g_steal_pointer(&a);
+}
+
+RestoreArchive *restore_archive_new(const char *path, GError **error)
+{
+    return restore_archive_new_damaged(path, NULL, NULL, error);
 }
 
 void restore_archive_free(RestoreArchive *a)
@@ -153,81 +196,106 @@ const uint8_t *restore_archive_blocks(const RestoreArchive *a,
     return vma_reader_blocks(a->reader, cluster);
 }
 
-void restore_archive_go_on(RestoreArchive *a, RestoreFindingFunc *func,
-                           void *opaque)
-{
-    a->go_on = true;
-    a->func = func;
-    a->opaque = opaque;
-}
-
-/* Takes over what was found; whether reading goes on. */
-static bool found(RestoreArchive *a, GError *finding, GError **error)
-{
-    if (!a->go_on || finding->code == BACKUP_ERROR_FAILED) {
-        g_propagate_prefixed_error(error, finding, "%s: ", a->label);
-        return false;
-    }
-    a->findings++;
-    a->damaged = a->damaged || finding->code == BACKUP_ERROR_DAMAGED;
-    a->func(finding->message, a->opaque);
-    if (a->first_finding) {
-        g_error_free(finding);
-    } else {
-        a->first_finding = finding;
-    }
-    return true;
-}
-
 static void prefix_extent(RestoreArchive *a, GError **finding)
 {
     g_prefix_error(finding, "extent at offset %" G_GUINT64_FORMAT ": ",
                    vma_reader_offset(a->reader));
 }
 
-/* Drops the clusters that break a rule; false: reading does not go on. */
+/*
+ * Drops the clusters that break a rule, and tells of the first one; false:
+ * reading does not go on.
+ */
 static bool check_clusters(RestoreArchive *a, const VmaExtent *extent,
                            GError **error)
 {
+    GError *finding = NULL;
+    unsigned bad;
+
     a->extent.block_count = extent->block_count;
     a->extent.cluster_count = 0;
     for (unsigned i = 0; i < extent->cluster_count; i++) {
-        GError *finding = NULL;
-
-        if (restore_check_cluster(a->check, &extent->clusters[i], &finding)) {
+        if (restore_check_cluster(a->check, &extent->clusters[i],
+                                  finding ? NULL : &finding)) {
             a->extent.clusters[a->extent.cluster_count++] =
                 extent->clusters[i];
-            continue;
-        }
-        prefix_extent(a, &finding);
-        if (!found(a, finding, error)) {
-            return false;
         }
     }
-    return true;
+    if (!finding) {
+        return true;
+    }
+    bad = extent->cluster_count - a->extent.cluster_count;
+    prefix_extent(a, &finding);
+    if (bad > 1) {
+        g_autofree char *message = finding->message;
+
+        finding->message = g_strdup_printf("%s (and %u more of its clusters)",
+                                           message, bad - 1);
+    }
+    return found(a, finding, error);
+}
+
+/* Bytes of a disk that stand in the current extent, which may be wrong. */
+static void tell_doubtful(RestoreArchive *a, const VmaCluster *c,
+                          unsigned count)
+{
+    const BackupDevice *device = vma_reader_device(a->reader, c->device_id);
+    uint64_t start = (uint64_t)c->number * BACKUP_CLUSTER_BYTES;
+    uint64_t bytes = restore_run_bytes(device, c->number, count);
+    g_autofree char *text = NULL;
+
+    if (bytes > 0) {
+        text = g_strdup_printf(
+            "extent at offset %" G_GUINT64_FORMAT ": no other one follows "
+            "where one should, so this may be wrong: disk '%s', bytes %"
+            G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " (%u clusters)",
+            vma_reader_offset(a->reader), device->name, start,
+            start + bytes - 1, count);
+        a->func(text, a->opaque);
+    }
+}
+
+/* No finding by itself: there is always one on what is behind the extent. */
+static void check_followed(RestoreArchive *a)
+{
+    const VmaCluster *c = a->extent.clusters;
+    unsigned left = a->extent.cluster_count;
+
+    if (!a->func || vma_reader_is_followed(a->reader) ||
+        vma_reader_digest_kind(a->reader) == VMA_DIGEST_XXH3) {
+        return;
+    }
+    while (left > 0) {
+        unsigned count = 1;
+
+        while (count < left && c[count].device_id == c->device_id &&
+               c[count].number == c->number + count) {
+            count++;
+        }
+        tell_doubtful(a, c, count);
+        c += count;
+        left -= count;
+    }
 }
 
 /* One extent, or the first that can be read behind a damaged place. */
 static VmaNext read_extent(RestoreArchive *a, const VmaExtent **extent,
                            GError **finding)
 {
-    uint64_t skipped;
-    VmaNext next;
+    if (a->lost) {
+        g_autofree char *text = NULL;
+        uint64_t skipped;
 
-    if (!a->lost) {
-        return vma_reader_next(a->reader, extent, finding);
-    }
-    a->lost = false;
-    next = vma_reader_resync(a->reader, extent, &skipped, finding);
-    if (next != VMA_NEXT_ERROR && a->go_on) {
-        g_autofree char *text = g_strdup_printf(
-            "%" G_GUINT64_FORMAT " bytes of the archive, up to offset %"
-            G_GUINT64_FORMAT ", are passed over", skipped,
-            vma_reader_offset(a->reader));
-
+        a->lost = false;
+        if (!vma_reader_resync(a->reader, &skipped, finding)) {
+            return VMA_NEXT_ERROR;
+        }
+        text = g_strdup_printf("%" G_GUINT64_FORMAT " bytes of the archive, up "
+                               "to offset %" G_GUINT64_FORMAT ", are passed "
+                               "over", skipped, vma_reader_offset(a->reader));
         a->func(text, a->opaque);
     }
-    return next;
+    return vma_reader_next(a->reader, extent, finding);
 }
 
 /* After the last extent; what is lost to a finding is no other finding. */
@@ -259,10 +327,15 @@ VmaNext restore_archive_next(RestoreArchive *a, const VmaExtent **extent,
             }
             if (vma_reader_verify_data(a->reader, &finding)) {
                 *extent = &a->extent;
-                return check_clusters(a, whole, error) ? VMA_NEXT_EXTENT
-                                                       : VMA_NEXT_ERROR;
+                if (!check_clusters(a, whole, error)) {
+                    return VMA_NEXT_ERROR;
+                }
+                check_followed(a);
+                return VMA_NEXT_EXTENT;
             }
             prefix_extent(a, &finding);
+            /* Are bytes missing, the next extent begins within this one. */
+            a->lost = !vma_reader_is_followed(a->reader);
             break;
         case VMA_NEXT_ERROR:
             a->lost = true;

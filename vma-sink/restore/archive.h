@@ -22,6 +22,22 @@ typedef struct RestoreArchive RestoreArchive;
  * terminal and compressed archives are refused.
  */
 RestoreArchive *restore_archive_new(const char *path, GError **error);
+/* Is told what is wrong, and where in the archive, in one sentence. */
+typedef void RestoreFindingFunc(const char *finding, void *opaque);
+
+/*
+ * The same, but damage is told to FUNC and does not end the reading.  Left out
+ * as a whole are an extent whose data does not match its digest, and one that
+ * lacks bytes, for nobody knows which of its clusters are good.  Where there
+ * are no digests and nothing follows an extent where something should, it is
+ * given out, and FUNC is told which bytes of which disks may be wrong.
+ *
+ * A damaged header is gone past, too, as vma_reader_new_damaged() says.
+ */
+RestoreArchive *restore_archive_new_damaged(const char *path,
+                                            RestoreFindingFunc *func,
+                                            void *opaque, GError **error);
+
 void restore_archive_free(RestoreArchive *archive);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestoreArchive, restore_archive_free)
 
@@ -29,21 +45,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestoreArchive, restore_archive_free)
 const BackupInfo *restore_archive_info(const RestoreArchive *archive);
 const RestoreCheck *restore_archive_check(const RestoreArchive *archive);
 
-/* Is told what is wrong, and where in the archive, in one sentence. */
-typedef void RestoreFindingFunc(const char *finding, void *opaque);
-
-/*
- * From now on damage is told to FUNC and does not end the reading.  An extent
- * whose data does not match its digest is left out as a whole, for nobody knows
- * which of its clusters are good.
- */
-void restore_archive_go_on(RestoreArchive *archive, RestoreFindingFunc *func,
-                           void *opaque);
-
 /*
  * Reads and checks the next extent, which is valid until the next call.
- * VMA_NEXT_END means that the archive is good as a whole, or, after
- * restore_archive_go_on(), as good as restore_archive_verdict() says.
+ * VMA_NEXT_END means that the archive is good as a whole, or, where reading
+ * goes on past damage, as good as restore_archive_verdict() says.
  */
 VmaNext restore_archive_next(RestoreArchive *archive, const VmaExtent **extent,
                              GError **error);

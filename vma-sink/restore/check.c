@@ -41,6 +41,18 @@ bool restore_is_vmstate(const BackupDevice *device)
     return strcmp(device->name, VMA_VMSTATE_NAME) == 0;
 }
 
+uint64_t restore_run_bytes(const BackupDevice *device, uint64_t first,
+                           uint64_t count)
+{
+    uint64_t end = (first + count) * BACKUP_CLUSTER_BYTES;
+    uint64_t start = first * BACKUP_CLUSTER_BYTES;
+
+    if (restore_is_vmstate(device)) {
+        return end - start;
+    }
+    return MIN(end, device->size_bytes) - MIN(start, device->size_bytes);
+}
+
 RestoreCheck *restore_check_new(const BackupInfo *info)
 {
     RestoreCheck *check = g_new0(RestoreCheck, 1);

@@ -46,6 +46,13 @@ bool restore_check_next_missing(const RestoreCheck *check, uint8_t id,
                                 uint64_t from, uint64_t *first,
                                 uint64_t *count);
 
+/*
+ * The bytes of a run of a device's clusters, none of those past its end; the
+ * size of a vmstate is an estimate and ends nothing.
+ */
+uint64_t restore_run_bytes(const BackupDevice *device, uint64_t first,
+                           uint64_t count);
+
 /* Whether this device is the guest's memory. */
 bool restore_is_vmstate(const BackupDevice *device);
 

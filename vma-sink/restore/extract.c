@@ -224,14 +224,12 @@ static void print_finding(const char *finding, void *opaque)
 static bool restore_all(Extract *x, const RestoreExtract *options,
                         GError **error)
 {
-    x->archive = restore_archive_new(options->archive, error);
+    x->archive = restore_archive_new_damaged(
+        options->archive, options->salvage ? print_finding : NULL, NULL, error);
     if (!x->archive) {
         return false;
     }
     x->info = restore_archive_info(x->archive);
-    if (options->salvage) {
-        restore_archive_go_on(x->archive, print_finding, NULL);
-    }
     return select_devices(x, options->disks, error) &&
            create_files(x, options->folder, options->overwrite, error) &&
            write_disks(x, error);
@@ -253,8 +251,8 @@ bool restore_extract(const RestoreExtract *options, GError **error)
     if (!restore_archive_verdict(x->archive, error)) {
         if (restore_archive_digest_kind(x->archive) != VMA_DIGEST_XXH3) {
             fprintf(stderr, "warning: the data has no checksums that could be "
-                    "checked: what was restored from\njust before a damaged "
-                    "place may be wrong without being listed\n");
+                    "checked: what was overwritten\nwithin it is restored as "
+                    "it is, and not listed\n");
         }
         restore_print_lost(x->archive, x->selected, stderr);
         g_prefix_error(error, "restored what is whole: ");

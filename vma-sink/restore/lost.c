@@ -15,10 +15,7 @@ static void print_device(const RestoreCheck *check, const BackupDevice *device,
     while (restore_check_next_missing(check, device->id, next, &first,
                                       &count)) {
         uint64_t start = first * BACKUP_CLUSTER_BYTES;
-        /* (The size of a vmstate is only an estimate.) */
-        uint64_t bytes = restore_is_vmstate(device)
-                         ? count * BACKUP_CLUSTER_BYTES
-                         : backup_run_bytes(device->size_bytes, first, count);
+        uint64_t bytes = restore_run_bytes(device, first, count);
 
         fprintf(file, "lost: disk '%s', bytes %" G_GUINT64_FORMAT " to %"
                 G_GUINT64_FORMAT " (%" G_GUINT64_FORMAT " clusters)\n", name,

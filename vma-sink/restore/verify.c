@@ -74,7 +74,8 @@ static void print_extent_of_check(const RestoreArchive *archive)
 
 bool restore_verify(const char *path, GError **error)
 {
-    g_autoptr(RestoreArchive) archive = restore_archive_new(path, error);
+    g_autoptr(RestoreArchive) archive = restore_archive_new_damaged(
+        path, print_finding, NULL, error);
     g_autoptr(GError) verdict = NULL;
     const VmaExtent *extent;
     VmaNext next;
@@ -82,7 +83,6 @@ bool restore_verify(const char *path, GError **error)
     if (!archive) {
         return false;
     }
-    restore_archive_go_on(archive, print_finding, NULL);
     do {
         next = restore_archive_next(archive, &extent, error);
     } while (next == VMA_NEXT_EXTENT);

@@ -174,18 +174,33 @@ bool vma_digests_verify_place(VmaDigests *d, const VmaExtent *extent,
     return ok;
 }
 
-bool vma_digests_verify_data(const VmaExtent *extent, const void *blocks,
-                             GError **error)
+static bool matches(const VmaExtent *extent, const Spare *spare,
+                    const void *blocks)
 {
     uint8_t digest[16];
+
+    digest_blocks(digest, extent, blocks);
+    return memcmp(digest, spare->digest, sizeof(digest)) == 0;
+}
+
+bool vma_digest_is_sealed(const VmaExtent *extent, const void *blocks)
+{
     Spare spare;
 
     memcpy(&spare, extent->spare, sizeof(spare));
-    if (spare.kind == KIND_END) {
+    return spare.kind == KIND_DATA && matches(extent, &spare, blocks);
+}
+
+bool vma_digests_verify_data(const VmaExtent *extent, const void *blocks,
+                             GError **error)
+{
+    Spare spare;
+
+    memcpy(&spare, extent->spare, sizeof(spare));
+    if (spare.kind == KIND_END && extent->cluster_count == 0) {
         return true;            /* it has no blocks; its digest is of others */
     }
-    digest_blocks(digest, extent, blocks);
-    if (memcmp(digest, spare.digest, sizeof(digest)) != 0) {
+    if (!matches(extent, &spare, blocks)) {
         backup_error_set_damaged(error, "its data does not match its digest");
         return false;
     }

@@ -50,6 +50,12 @@ bool vma_digests_verify_place(VmaDigests *digests, const VmaExtent *extent,
 bool vma_digests_verify_data(const VmaExtent *extent, const void *blocks,
                              GError **error);
 
+/*
+ * Whether the blocks match a digest in the extent, which shows that its archive
+ * has digests, whatever the header says.
+ */
+bool vma_digest_is_sealed(const VmaExtent *extent, const void *blocks);
+
 /* Reader, at the end of the archive.  False, of kind INCOMPLETE: no end mark. */
 bool vma_digests_verify_end(const VmaDigests *digests, GError **error);
 

@@ -60,6 +60,32 @@ bool vma_extent_decode(VmaExtentHeader *header, const uuid_t uuid,
     return true;
 }
 
+bool vma_extent_find(uint8_t *data, size_t bytes, const uuid_t uuid,
+                     size_t *at)
+{
+    const size_t magic_bytes = strlen(VMA_EXTENT_MAGIC);
+    VmaExtent extent;
+
+    for (*at = 0; bytes - *at >= sizeof(VmaExtentHeader); ++*at) {
+        size_t last = bytes - sizeof(VmaExtentHeader) + magic_bytes;
+        uint8_t *found = memmem(data + *at, last - *at, VMA_EXTENT_MAGIC,
+                                magic_bytes);
+        VmaExtentHeader *header = (VmaExtentHeader *)found;
+
+        if (!found) {
+            *at = bytes - sizeof(VmaExtentHeader) + 1;
+            return false;
+        }
+        *at = found - data;
+        if (!header->reserved &&
+            memcmp(header->uuid, uuid, sizeof(uuid_t)) == 0 &&
+            vma_extent_decode(header, uuid, &extent, NULL)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void vma_extent_encode(VmaExtentHeader *header, const uuid_t uuid,
                        const VmaExtent *extent)
 {

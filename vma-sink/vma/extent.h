@@ -40,6 +40,17 @@ static inline unsigned vma_mask_blocks(uint16_t mask)
 bool vma_extent_decode(VmaExtentHeader *header, const uuid_t uuid,
                        VmaExtent *extent, GError **error);
 
+/*
+ * Looks for the first header in BYTES bytes that vma_extent_decode() would
+ * take, wherever it begins.  True: at *at.  False: none begins before *at, and
+ * from there on there are too few bytes to tell.  DATA is changed for a while.
+ *
+ * The time is linear: a byte is hashed 64 times at the most, for what is looked
+ * at before a header's hash can't be there more often than every 8 bytes.
+ */
+bool vma_extent_find(uint8_t *data, size_t bytes, const uuid_t uuid,
+                     size_t *at);
+
 /* first_block is not looked at: blocks follow in the order of the clusters. */
 void vma_extent_encode(VmaExtentHeader *header, const uuid_t uuid,
                        const VmaExtent *extent);

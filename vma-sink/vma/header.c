@@ -32,18 +32,38 @@ bool vma_header_size(const VmaHeader *start, size_t *bytes, GError **error)
     return true;
 }
 
-/* The blob at an offset; false where it is not within the buffer. */
-static bool find_blob(const VmaHeader *header, uint32_t offset,
-                      const uint8_t **blob, size_t *bytes, GError **error)
-{
-    const uint8_t *buffer = (const uint8_t *)header +
-                            GUINT32_FROM_BE(header->blob_buffer_offset);
-    uint64_t size = GUINT32_FROM_BE(header->blob_buffer_size);
+/* The header's parts, while they are decoded. */
+typedef struct Decoder {
+    const VmaHeader *header;
+    const uint8_t *blobs;
+    uint64_t blob_bytes;
+    BackupInfo *info;
+    GPtrArray *findings;        /* NULL: the first one is an error */
+} Decoder;
 
-    if ((uint64_t)offset + 2 <= size) {
-        *bytes = buffer[offset] | buffer[offset + 1] << 8;
-        if (offset + 2 + *bytes <= size) {
-            *blob = buffer + offset + 2;
+/* Whether decoding goes on after what was wrong, taking it over. */
+static bool tolerate(Decoder *d, GError *finding, const char *consequence,
+                     GError **error)
+{
+    if (!d->findings) {
+        g_propagate_error(error, finding);
+        return false;
+    }
+    g_ptr_array_add(d->findings,
+                    g_strdup_printf("the header is damaged: %s: %s",
+                                    finding->message, consequence));
+    g_error_free(finding);
+    return true;
+}
+
+/* The blob at an offset; false where it is not within the buffer. */
+static bool find_blob(const Decoder *d, uint32_t offset, const uint8_t **blob,
+                      size_t *bytes, GError **error)
+{
+    if ((uint64_t)offset + 2 <= d->blob_bytes) {
+        *bytes = d->blobs[offset] | d->blobs[offset + 1] << 8;
+        if (offset + 2 + *bytes <= d->blob_bytes) {
+            *blob = d->blobs + offset + 2;
             return true;
         }
     }
@@ -52,13 +72,12 @@ static bool find_blob(const VmaHeader *header, uint32_t offset,
     return false;
 }
 
-static char *decode_name(const VmaHeader *header, uint32_t offset,
-                         GError **error)
+static char *decode_name(const Decoder *d, uint32_t offset, GError **error)
 {
     const uint8_t *blob;
     size_t bytes;
 
-    if (!find_blob(header, offset, &blob, &bytes, error)) {
+    if (!find_blob(d, offset, &blob, &bytes, error)) {
         return NULL;
     }
     if (bytes < 2 || blob[bytes - 1] != 0 || blob[0] == 0) {
@@ -68,54 +87,84 @@ static char *decode_name(const VmaHeader *header, uint32_t offset,
     return g_strdup((const char *)blob);
 }
 
-static bool decode_configs(const VmaHeader *header, BackupInfo *info,
-                           GError **error)
+static bool decode_configs(Decoder *d, GError **error)
 {
     for (unsigned i = 0; i < VMA_CONFIGS; i++) {
-        uint32_t name_offset = GUINT32_FROM_BE(header->config_names[i]);
-        uint32_t data_offset = GUINT32_FROM_BE(header->config_data[i]);
+        uint32_t name_offset = GUINT32_FROM_BE(d->header->config_names[i]);
+        uint32_t data_offset = GUINT32_FROM_BE(d->header->config_data[i]);
         g_autofree char *name = NULL;
+        GError *finding = NULL;
         const uint8_t *data;
         size_t bytes;
 
         if (!name_offset || !data_offset) {
             continue;
         }
-        name = decode_name(header, name_offset, error);
-        if (!name || !find_blob(header, data_offset, &data, &bytes, error)) {
-            g_prefix_error(error, "config %u: ", i);
+        name = decode_name(d, name_offset, &finding);
+        if (name && find_blob(d, data_offset, &data, &bytes, &finding)) {
+            backup_info_add_config(d->info, name, data, bytes);
+            continue;
+        }
+        g_prefix_error(&finding, "config %u: ", i);
+        if (!tolerate(d, finding, "it is left out", error)) {
             return false;
         }
-        backup_info_add_config(info, name, data, bytes);
     }
     return true;
 }
 
-static bool decode_devices(const VmaHeader *header, BackupInfo *info,
-                           GError **error)
+static bool decode_device(Decoder *d, unsigned id, GError **error)
 {
-    for (unsigned id = 1; id < VMA_DEVICES - 1; id++) {
-        const VmaDeviceInfo *entry = &header->devices[id];
-        uint32_t name_offset = GUINT32_FROM_BE(entry->name);
-        uint64_t size = GUINT64_FROM_BE(entry->size_bytes);
-        g_autofree char *name = NULL;
+    const VmaDeviceInfo *entry = &d->header->devices[id];
+    uint64_t size = GUINT64_FROM_BE(entry->size_bytes);
+    g_autofree char *name = NULL;
+    GError *finding = NULL;
 
-        if (!name_offset) {
-            continue;
-        }
-        name = decode_name(header, name_offset, error);
-        if (name && size > VMA_DEVICE_MAX_BYTES) {
-            backup_error_set_damaged(error, "bad size of %" G_GUINT64_FORMAT
-                                     " bytes", size);
-            g_clear_pointer(&name, g_free);
-        }
-        if (!name) {
-            g_prefix_error(error, "device id %u: ", id);
+    name = decode_name(d, GUINT32_FROM_BE(entry->name), &finding);
+    if (!name) {
+        g_autofree char *consequence = NULL;
+
+        name = g_strdup_printf("device-%u", id);
+        consequence = g_strdup_printf("it is called '%s'", name);
+        g_prefix_error(&finding, "device id %u: ", id);
+        if (!tolerate(d, finding, consequence, error)) {
             return false;
         }
-        backup_info_add_device(info, id, name, size);
+    }
+    if (size > VMA_DEVICE_MAX_BYTES) {
+        finding = NULL;
+        backup_error_set_damaged(&finding, "device id %u: bad size of %"
+                                 G_GUINT64_FORMAT " bytes", id, size);
+        return tolerate(d, finding, "it is left out", error);
+    }
+    backup_info_add_device(d->info, id, name, size);
+    return true;
+}
+
+static bool decode_devices(Decoder *d, GError **error)
+{
+    for (unsigned id = 1; id < VMA_DEVICES - 1; id++) {
+        const VmaDeviceInfo *entry = &d->header->devices[id];
+
+        /* In a damaged header, a device may have lost its name alone. */
+        if ((entry->name || (d->findings && entry->size_bytes)) &&
+            !decode_device(d, id, error)) {
+            return false;
+        }
     }
     return true;
+}
+
+/* The archive's own fields, then what the header lists. */
+static BackupInfo *decode(Decoder *d, GError **error)
+{
+    g_autoptr(BackupInfo) info = backup_info_new();
+
+    memcpy(info->uuid, d->header->uuid, sizeof(info->uuid));
+    info->start_time_s = GINT64_FROM_BE(d->header->ctime_s);
+    d->info = info;
+    return decode_configs(d, error) && decode_devices(d, error)
+           ? g_steal_pointer(&info) : NULL;
 }
 
 BackupInfo *vma_header_decode(uint8_t *data, size_t bytes, GError **error)
@@ -123,7 +172,7 @@ BackupInfo *vma_header_decode(uint8_t *data, size_t bytes, GError **error)
     VmaHeader *header = (VmaHeader *)data;
     uint64_t blob_offset = GUINT32_FROM_BE(header->blob_buffer_offset);
     uint64_t blob_size = GUINT32_FROM_BE(header->blob_buffer_size);
-    g_autoptr(BackupInfo) info = backup_info_new();
+    Decoder d = { .header = header };
 
     if (!vma_md5_verify(data, bytes, header->md5)) {
         backup_error_set_damaged(error, "checksum mismatch in the header");
@@ -135,10 +184,24 @@ BackupInfo *vma_header_decode(uint8_t *data, size_t bytes, GError **error)
                                  G_GUINT64_FORMAT, blob_size, blob_offset);
         return NULL;
     }
-    memcpy(info->uuid, header->uuid, sizeof(info->uuid));
-    info->start_time_s = GINT64_FROM_BE(header->ctime_s);
-    if (!decode_configs(header, info, error) ||
-        !decode_devices(header, info, error)) {
+    d.blobs = data + blob_offset;
+    d.blob_bytes = blob_size;
+    return decode(&d, error);
+}
+
+BackupInfo *vma_header_decode_damaged(const uint8_t *data, size_t bytes,
+                                      GPtrArray *findings, GError **error)
+{
+    Decoder d = {
+        .header = (const VmaHeader *)data,
+        .blobs = data + sizeof(VmaHeader),
+        .blob_bytes = bytes - sizeof(VmaHeader),
+        .findings = findings,
+    };
+    g_autoptr(BackupInfo) info = decode(&d, NULL);
+
+    if (info->devices->len == 0) {
+        backup_error_set_damaged(error, "it lists no disk");
         return NULL;
     }
     return g_steal_pointer(&info);

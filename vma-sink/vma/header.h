@@ -25,6 +25,16 @@ bool vma_header_size(const VmaHeader *start, size_t *bytes, GError **error);
 BackupInfo *vma_header_decode(uint8_t *data, size_t bytes, GError **error);
 
 /*
+ * The same for a header whose checksum is wrong, of which not everything can
+ * be right.  A device without a name that can be read gets one made up, a
+ * device of an impossible size and a config that can't be read are left out,
+ * and a sentence (char *) on each is appended to FINDINGS.  The blob buffer is
+ * taken to be where all known writers put it.  NULL: there is no device.
+ */
+BackupInfo *vma_header_decode_damaged(const uint8_t *data, size_t bytes,
+                                      GPtrArray *findings, GError **error);
+
+/*
  * A header with the mark for digests.  The same info and time give the same
  * bytes.  NULL: a limit is broken.
  */

@@ -1,36 +1,47 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads an archive front to back, one extent in memory at a time.
+ * Reads an archive front to back, with one extent in memory, and the header of
+ * the one behind it: a header that is not where it should be shows that bytes
+ * of the extent are missing, or are too many.
  */
 #include "vma/reader.h"
 
 #include <string.h>
 
 #include "backup/error.h"
-#include "io/io.h"
 #include "vma/header.h"
+#include "vma/window.h"
 
-/* A header grows in memory only as fast as it really arrives. */
-#define HEADER_STEP_BYTES (1u << 20)
+#define EXTENT_HEADER_BYTES sizeof(VmaExtentHeader)
+#define EXTENT_AND_NEXT_BYTES (VMA_EXTENT_MAX_BYTES + EXTENT_HEADER_BYTES)
+/*
+ * In an archive made to waste time there could be a header every 512 bytes,
+ * each of an extent of the largest size whose digest has to be computed.  After
+ * so many bad extents the rest of one is passed over unseen.
+ */
+#define SEARCHES_MAX 1000u
 
 struct VmaReader {
-    int fd;                     /* borrowed */
     BackupInfo *info;
     const BackupDevice *devices[VMA_DEVICES];   /* of info; NULL: none */
     VmaDigestKind digest_kind;
     VmaDigests *digests;        /* NULL unless the kind is known */
-    uint64_t offset;            /* of the current extent */
-    uint64_t next_offset;
+
+    /* Its current place is where the current extent begins. */
+    VmaWindow window;
     VmaExtent extent;
-    uint8_t *buffer;            /* VMA_EXTENT_MAX_BYTES */
+    size_t extent_bytes;        /* by its header; 0: that is bad, or none yet */
+    size_t taken_bytes;         /* of the window, before the next extent */
+    bool followed;
+    unsigned searches;          /* within bad extents */
 };
 
 /* For errors of the descriptor itself. */
-static VmaNext read_failed(uint64_t offset, GError **error)
+static bool read_failed(uint64_t offset, GError **error)
 {
     g_prefix_error(error, "cannot read the archive at offset %"
                    G_GUINT64_FORMAT ": ", offset);
-    return VMA_NEXT_ERROR;
+    return false;
 }
 
 static void set_cut(GError **error, const char *where, uint64_t offset)
@@ -40,72 +51,155 @@ static void set_cut(GError **error, const char *where, uint64_t offset)
                                 offset);
 }
 
-/* The header's bytes, of the size that its fixed part tells. */
-static GByteArray *read_header(int fd, GError **error)
+/* The header, of the size that its fixed part tells, into the window. */
+static bool read_header(VmaReader *r, size_t *bytes, GError **error)
 {
-    g_autoptr(GByteArray) data = g_byte_array_new();
-    size_t have, got, bytes;
+    VmaWindow *w = &r->window;
+    size_t have;
 
-    g_byte_array_set_size(data, sizeof(VmaHeader));
-    if (!io_read(fd, data->data, sizeof(VmaHeader), &have, error)) {
-        read_failed(0, error);
-        return NULL;
+    if (!vma_window_fill(w, sizeof(VmaHeader), error)) {
+        return read_failed(0, error);
     }
+    have = vma_window_bytes(w);
     if (have < sizeof(VmaHeader)) {
-        if (memcmp(data->data, VMA_MAGIC, MIN(have, 4)) != 0) {
+        if (memcmp(vma_window_data(w), VMA_MAGIC, MIN(have, 4)) != 0) {
             backup_error_set_damaged(error, "not a VMA archive");
         } else {
             set_cut(error, "its header", have);
         }
-        return NULL;
+        return false;
     }
-    if (!vma_header_size((VmaHeader *)data->data, &bytes, error)) {
-        return NULL;
+    if (!vma_header_size((VmaHeader *)vma_window_data(w), bytes, error)) {
+        return false;
     }
-    while (have < bytes) {
-        size_t step = MIN(bytes - have, HEADER_STEP_BYTES);
+    if (!vma_window_fill(w, *bytes, error)) {
+        return read_failed(vma_window_bytes(w), error);
+    }
+    if (vma_window_bytes(w) < *bytes) {
+        set_cut(error, "its header", vma_window_bytes(w));
+        return false;
+    }
+    return true;
+}
 
-        g_byte_array_set_size(data, have + step);
-        if (!io_read(fd, data->data + have, step, &got, error)) {
-            read_failed(have, error);
-            return NULL;
-        }
-        have += got;
-        if (got < step) {
-            set_cut(error, "its header", have);
-            return NULL;
+/* Whether the archive has digests, where the mark may be damaged. */
+static VmaDigestKind find_digests(const VmaHeader *header,
+                                  VmaExtentHeader *first, size_t bytes)
+{
+    VmaExtent extent;
+    bool whole = vma_extent_decode(first, header->uuid, &extent, NULL) &&
+                 bytes >= EXTENT_HEADER_BYTES + (size_t)extent.block_count *
+                                                VMA_BLOCK_BYTES;
+
+    return whole && vma_digest_is_sealed(&extent, first + 1)
+           ? VMA_DIGEST_XXH3 : vma_digest_find_mark(header);
+}
+
+/*
+ * A header whose checksum or size is wrong.  That an extent with its uuid
+ * follows shows that it was one, and where it ends at the latest.
+ */
+static bool salvage_header(VmaReader *r, size_t *bytes, GPtrArray *findings,
+                           GError **error)
+{
+    VmaWindow *w = &r->window;
+    size_t have = vma_window_bytes(w);
+    size_t rest, first;
+    uint8_t *data;
+
+    if (!vma_window_fill(w, have + EXTENT_AND_NEXT_BYTES, error)) {
+        return read_failed(have, error);
+    }
+    data = vma_window_data(w);
+    rest = vma_window_bytes(w) - sizeof(VmaHeader);
+    if (!vma_extent_find(data + sizeof(VmaHeader), rest,
+                         ((VmaHeader *)data)->uuid, &first)) {
+        backup_error_set_damaged(error, "no extent of this archive follows");
+        return false;
+    }
+    if (!vma_header_size((VmaHeader *)data, bytes, NULL) ||
+        *bytes > sizeof(VmaHeader) + first) {
+        *bytes = sizeof(VmaHeader) + first;
+    }
+    r->digest_kind = find_digests(
+        (VmaHeader *)data,
+        (VmaExtentHeader *)(data + sizeof(VmaHeader) + first), rest - first);
+    r->info = vma_header_decode_damaged(data, *bytes, findings, error);
+    return r->info != NULL;
+}
+
+/* Only magic and version tell that this is a header at all. */
+static bool can_salvage(const VmaReader *r)
+{
+    const VmaHeader *header = (VmaHeader *)vma_window_data(&r->window);
+
+    return vma_window_bytes(&r->window) >= sizeof(*header) &&
+           memcmp(header->magic, VMA_MAGIC, sizeof(header->magic)) == 0 &&
+           GUINT32_FROM_BE(header->version) == VMA_VERSION;
+}
+
+/* FINDINGS: see vma_reader_new_damaged(); NULL: a wrong header is an error. */
+static bool decode_header(VmaReader *r, size_t *bytes, GPtrArray *findings,
+                          GError **error)
+{
+    g_autoptr(GError) wrong = NULL;
+    g_autoptr(GError) why = NULL;
+    uint8_t *data;
+
+    if (read_header(r, bytes, &wrong)) {
+        data = vma_window_data(&r->window);
+        r->digest_kind = vma_digest_find_mark((VmaHeader *)data);
+        r->info = vma_header_decode(data, *bytes, &wrong);
+        if (r->info) {
+            return true;
         }
     }
-    return g_steal_pointer(&data);
+    if (!findings || wrong->code == BACKUP_ERROR_FAILED || !can_salvage(r)) {
+        g_propagate_error(error, g_steal_pointer(&wrong));
+        return false;
+    }
+    g_ptr_array_add(findings, g_strdup_printf(
+        "%s: names and sizes of disks, configs, and what is said to be missing "
+        "may be wrong", wrong->message));
+    if (salvage_header(r, bytes, findings, &why)) {
+        return true;
+    }
+    g_set_error(error, BACKUP_ERROR, why->code == BACKUP_ERROR_FAILED
+                                     ? why->code : wrong->code,
+                "%s; nothing can be salvaged without it, for %s (is there "
+                "another copy of the archive?)", wrong->message, why->message);
+    return false;
+}
+
+static VmaReader *reader_new(int fd, GPtrArray *findings, GError **error)
+{
+    g_autoptr(VmaReader) r = g_new0(VmaReader, 1);
+    size_t bytes;
+
+    vma_window_init(&r->window, fd, 2 * EXTENT_AND_NEXT_BYTES);
+    if (!decode_header(r, &bytes, findings, error)) {
+        return NULL;
+    }
+    r->taken_bytes = bytes;
+    if (r->digest_kind == VMA_DIGEST_XXH3) {
+        r->digests = vma_digests_new();
+    }
+    for (guint i = 0; i < r->info->devices->len; i++) {
+        const BackupDevice *device = g_ptr_array_index(r->info->devices, i);
+
+        r->devices[device->id] = device;
+    }
+    return g_steal_pointer(&r);
 }
 
 VmaReader *vma_reader_new(int fd, GError **error)
 {
-    g_autoptr(GByteArray) header = read_header(fd, error);
-    g_autoptr(BackupInfo) info = NULL;
-    VmaReader *r;
+    return reader_new(fd, NULL, error);
+}
 
-    if (header) {
-        info = vma_header_decode(header->data, header->len, error);
-    }
-    if (!info) {
-        return NULL;
-    }
-    r = g_new0(VmaReader, 1);
-    r->fd = fd;
-    r->next_offset = header->len;
-    r->buffer = g_malloc(VMA_EXTENT_MAX_BYTES);
-    r->digest_kind = vma_digest_find_mark((VmaHeader *)header->data);
-    if (r->digest_kind == VMA_DIGEST_XXH3) {
-        r->digests = vma_digests_new();
-    }
-    for (guint i = 0; i < info->devices->len; i++) {
-        const BackupDevice *device = g_ptr_array_index(info->devices, i);
-
-        r->devices[device->id] = device;
-    }
-    r->info = g_steal_pointer(&info);
-    return r;
+VmaReader *vma_reader_new_damaged(int fd, GPtrArray *findings, GError **error)
+{
+    return reader_new(fd, findings, error);
 }
 
 void vma_reader_free(VmaReader *r)
@@ -113,7 +207,7 @@ void vma_reader_free(VmaReader *r)
     if (r) {
         backup_info_free(r->info);
         vma_digests_free(r->digests);
-        g_free(r->buffer);
+        vma_window_clear(&r->window);
         g_free(r);
     }
 }
@@ -139,52 +233,107 @@ bool vma_reader_verify_place(VmaReader *r, GError **error)
            vma_digests_verify_place(r->digests, &r->extent, error);
 }
 
+static const uint8_t *extent_blocks(const VmaReader *r)
+{
+    return vma_window_data(&r->window) + EXTENT_HEADER_BYTES;
+}
+
 bool vma_reader_verify_data(const VmaReader *r, GError **error)
 {
     return !r->digests ||
-           vma_digests_verify_data(&r->extent,
-                                   r->buffer + sizeof(VmaExtentHeader), error);
+           vma_digests_verify_data(&r->extent, extent_blocks(r), error);
+}
+
+bool vma_reader_is_followed(const VmaReader *r)
+{
+    return r->followed;
 }
 
 uint64_t vma_reader_offset(const VmaReader *r)
 {
-    return r->offset;
+    return r->window.offset;
 }
 
 const uint8_t *vma_reader_blocks(const VmaReader *r, const VmaCluster *cluster)
 {
-    return r->buffer + sizeof(VmaExtentHeader) +
-           (size_t)cluster->first_block * VMA_BLOCK_BYTES;
+    return extent_blocks(r) + (size_t)cluster->first_block * VMA_BLOCK_BYTES;
 }
 
 /* Too few bytes for an extent's header: a cut, or something else's bytes. */
 static void set_short_header(VmaReader *r, size_t got, GError **error)
 {
-    if (memcmp(r->buffer, VMA_EXTENT_MAGIC, MIN(got, 4)) == 0) {
-        set_cut(error, "an extent's header", r->offset + got);
+    uint64_t offset = r->window.offset;
+
+    if (memcmp(vma_window_data(&r->window), VMA_EXTENT_MAGIC,
+               MIN(got, 4)) == 0) {
+        set_cut(error, "an extent's header", offset + got);
     } else {
         backup_error_set_damaged(error, "%zu bytes at offset %"
                                  G_GUINT64_FORMAT " are no extent", got,
-                                 r->offset);
+                                 offset);
     }
 }
 
-/* The blocks of the extent whose header has been decoded. */
+/*
+ * Whether these bytes are the end of the archive or the start of an extent, the
+ * header of which may be damaged: it keeps its magic or its uuid.
+ */
+static bool can_follow(const VmaReader *r, const uint8_t *data, size_t bytes)
+{
+    const VmaExtentHeader *header = (const VmaExtentHeader *)data;
+
+    return memcmp(data, VMA_EXTENT_MAGIC, MIN(bytes, 4)) == 0 ||
+           (bytes >= EXTENT_HEADER_BYTES &&
+            memcmp(header->uuid, r->info->uuid, sizeof(uuid_t)) == 0);
+}
+
+/*
+ * Whether another extent begins within the current one, bytes of which are
+ * missing then.  With digests it is asked only where there is no other sign.
+ */
+static bool find_within(VmaReader *r, size_t *at)
+{
+    size_t bytes = MIN(vma_window_bytes(&r->window),
+                       r->extent_bytes + EXTENT_HEADER_BYTES - 1);
+    bool found = vma_extent_find((uint8_t *)extent_blocks(r),
+                                 bytes - EXTENT_HEADER_BYTES, r->info->uuid,
+                                 at);
+
+    *at += EXTENT_HEADER_BYTES;
+    return found;
+}
+
+/* The extent whose header has been decoded. */
 static VmaNext read_blocks(VmaReader *r, const VmaExtent **extent,
                            GError **error)
 {
-    const size_t header_bytes = sizeof(VmaExtentHeader);
-    size_t bytes = (size_t)r->extent.block_count * VMA_BLOCK_BYTES;
-    size_t got;
+    VmaWindow *w = &r->window;
+    size_t have, within;
 
-    if (!io_read(r->fd, r->buffer + header_bytes, bytes, &got, error)) {
-        return read_failed(r->offset, error);
-    }
-    if (got < bytes) {
-        set_cut(error, "an extent", r->offset + header_bytes + got);
+    r->extent_bytes = EXTENT_HEADER_BYTES +
+                      (size_t)r->extent.block_count * VMA_BLOCK_BYTES;
+    if (!vma_window_fill(w, r->extent_bytes + EXTENT_HEADER_BYTES, error)) {
+        read_failed(w->offset, error);
         return VMA_NEXT_ERROR;
     }
-    r->next_offset = r->offset + header_bytes + bytes;
+    have = vma_window_bytes(w);
+    r->followed = have >= r->extent_bytes &&
+                  can_follow(r, vma_window_data(w) + r->extent_bytes,
+                             MIN(have - r->extent_bytes, EXTENT_HEADER_BYTES));
+    if (!r->followed && (!r->digests || have < r->extent_bytes) &&
+        find_within(r, &within)) {
+        backup_error_set_damaged(error, "extent at offset %" G_GUINT64_FORMAT
+                                 ": bytes of it are missing: another one "
+                                 "begins within it, at offset %"
+                                 G_GUINT64_FORMAT, w->offset,
+                                 w->offset + within);
+        return VMA_NEXT_ERROR;
+    }
+    if (have < r->extent_bytes) {
+        set_cut(error, "an extent", w->offset + have);
+        return VMA_NEXT_ERROR;
+    }
+    r->taken_bytes = r->extent_bytes;
     *extent = &r->extent;
     return VMA_NEXT_EXTENT;
 }
@@ -198,51 +347,59 @@ static VmaNext at_end(VmaReader *r, GError **error)
 
 VmaNext vma_reader_next(VmaReader *r, const VmaExtent **extent, GError **error)
 {
-    VmaExtentHeader *header = (VmaExtentHeader *)r->buffer;
-    size_t got;
+    VmaWindow *w = &r->window;
 
-    r->offset = r->next_offset;
-    r->next_offset += sizeof(*header);
-    if (!io_read(r->fd, header, sizeof(*header), &got, error)) {
-        return read_failed(r->offset, error);
-    }
-    if (got == 0) {
-        return at_end(r, error);
-    }
-    if (got < sizeof(*header)) {
-        set_short_header(r, got, error);
+    vma_window_skip(w, r->taken_bytes);
+    r->taken_bytes = 0;
+    r->extent_bytes = 0;
+    if (!vma_window_fill(w, EXTENT_HEADER_BYTES, error)) {
+        read_failed(w->offset, error);
         return VMA_NEXT_ERROR;
     }
-    if (!vma_extent_decode(header, r->info->uuid, &r->extent, error)) {
+    if (vma_window_bytes(w) == 0) {
+        return at_end(r, error);
+    }
+    if (vma_window_bytes(w) < EXTENT_HEADER_BYTES) {
+        set_short_header(r, vma_window_bytes(w), error);
+        return VMA_NEXT_ERROR;
+    }
+    if (!vma_extent_decode((VmaExtentHeader *)vma_window_data(w),
+                           r->info->uuid, &r->extent, error)) {
         g_prefix_error(error, "extent at offset %" G_GUINT64_FORMAT ": ",
-                       r->offset);
+                       w->offset);
         return VMA_NEXT_ERROR;
     }
     return read_blocks(r, extent, error);
 }
 
-/*
- * Extents are of whole units of 512 bytes, so from the bad one on an extent can
- * begin only every 512 bytes.
- */
-VmaNext vma_reader_resync(VmaReader *r, const VmaExtent **extent,
-                          uint64_t *skipped, GError **error)
+/* How many bytes of the bad extent no other one can begin in. */
+static size_t first_to_search(VmaReader *r)
 {
-    VmaExtentHeader *header = (VmaExtentHeader *)r->buffer;
-    uint64_t from = r->offset;
-    size_t got;
+    if (r->extent_bytes == 0) {
+        return 1;
+    }
+    return !r->digests || ++r->searches <= SEARCHES_MAX
+           ? EXTENT_HEADER_BYTES
+           : MIN(r->extent_bytes, vma_window_bytes(&r->window));
+}
 
+bool vma_reader_resync(VmaReader *r, uint64_t *skipped, GError **error)
+{
+    VmaWindow *w = &r->window;
+    uint64_t from = w->offset;
+    size_t pass = first_to_search(r);
+    bool found;
+
+    r->taken_bytes = 0;
     do {
-        r->offset = r->next_offset;
-        r->next_offset += sizeof(*header);
-        if (!io_read(r->fd, header, sizeof(*header), &got, error)) {
-            return read_failed(r->offset, error);
+        vma_window_skip(w, pass);
+        if (!vma_window_fill(w, EXTENT_AND_NEXT_BYTES, error)) {
+            return read_failed(w->offset, error);
         }
-        *skipped = r->offset - from;
-        if (got < sizeof(*header)) {
-            *skipped += got;
-            return at_end(r, error);
-        }
-    } while (!vma_extent_decode(header, r->info->uuid, &r->extent, NULL));
-    return read_blocks(r, extent, error);
+        found = vma_extent_find(vma_window_data(w), vma_window_bytes(w),
+                                r->info->uuid, &pass);
+    } while (!found && vma_window_bytes(w) >= EXTENT_HEADER_BYTES);
+    vma_window_skip(w, found ? pass : vma_window_bytes(w));
+    *skipped = w->offset - from;
+    return true;
 }

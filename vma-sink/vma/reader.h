@@ -27,6 +27,15 @@ typedef enum VmaNext {
 
 /* Reads and verifies the header.  The descriptor is borrowed. */
 VmaReader *vma_reader_new(int fd, GError **error);
+
+/*
+ * The same, past damage of the header, if magic and version are right, there is
+ * a disk in it, and an extent of the same uuid follows.  A sentence (char *) on
+ * each thing that is wrong is appended to FINDINGS; where there is one, any of
+ * what vma_reader_info() tells may be wrong.
+ */
+VmaReader *vma_reader_new_damaged(int fd, GPtrArray *findings, GError **error);
+
 void vma_reader_free(VmaReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmaReader, vma_reader_free)
 
@@ -44,12 +53,20 @@ VmaNext vma_reader_next(VmaReader *reader, const VmaExtent **extent,
                         GError **error);
 
 /*
- * After vma_reader_next() gave an error of kind DAMAGED: looks for the next
- * place where an extent of this archive can begin, and reads it.  *skipped is
- * how many bytes are passed over.
+ * Whether the current extent ends where another one begins, damaged or not, or
+ * where the archive ends.  If not, bytes within it may be missing, or be too
+ * many: where nothing else verifies its data nobody knows whether it is right.
  */
-VmaNext vma_reader_resync(VmaReader *reader, const VmaExtent **extent,
-                          uint64_t *skipped, GError **error);
+bool vma_reader_is_followed(const VmaReader *reader);
+
+/*
+ * After vma_reader_next() gave an error of kind DAMAGED, or for an extent whose
+ * data is wrong and that is not followed: passes over it, and over what is
+ * behind it, as far as the next place where an extent of this archive begins,
+ * also within the bad one, or to the end.  *skipped is how many bytes that are.
+ * vma_reader_next() goes on from there.  False: of kind FAILED.
+ */
+bool vma_reader_resync(VmaReader *reader, uint64_t *skipped, GError **error);
 
 /*
  * Where the archive has digests (else they return true): the current extent's

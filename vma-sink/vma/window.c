@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The part of an archive that is in memory.
+ */
+#include "vma/window.h"
+
+#include <string.h>
+
+#include "io/io.h"
+
+/* So little is moved to the front at once, where the caches know the place. */
+#define MOVE_BYTES 512u
+
+void vma_window_init(VmaWindow *w, int fd, size_t room)
+{
+    *w = (VmaWindow) {
+        .fd = fd,
+        .buffer = g_malloc(room),
+        .capacity = room,
+    };
+}
+
+void vma_window_clear(VmaWindow *w)
+{
+    g_clear_pointer(&w->buffer, g_free);
+}
+
+static void move_to_front(VmaWindow *w)
+{
+    memmove(w->buffer, w->buffer + w->at, w->end - w->at);
+    w->end -= w->at;
+    w->at = 0;
+}
+
+bool vma_window_fill(VmaWindow *w, size_t bytes, GError **error)
+{
+    size_t got, step;
+
+    if (w->at + bytes > w->capacity) {
+        move_to_front(w);
+    }
+    while (w->end - w->at < bytes) {
+        step = w->at + bytes - w->end;
+        if (w->end == w->capacity) {
+            w->capacity *= 2;
+            w->buffer = g_realloc(w->buffer, w->capacity);
+        }
+        step = MIN(step, w->capacity - w->end);
+        if (!io_read(w->fd, w->buffer + w->end, step, &got, error)) {
+            return false;
+        }
+        w->end += got;
+        if (got < step) {
+            break;
+        }
+    }
+    return true;
+}
+
+void vma_window_skip(VmaWindow *w, size_t bytes)
+{
+    g_assert(bytes <= w->end - w->at);
+    w->at += bytes;
+    w->offset += bytes;
+    if (w->end - w->at <= MOVE_BYTES) {
+        move_to_front(w);
+    }
+}
