@@ -2,10 +2,11 @@
 /*
  * Preloaded into a program under test, makes one of its calls on an output
  * fail: FAULT_AT counts from 1 over all the calls below, FAULT_ERRNO is the
- * error.  FAULT_SHORT=1 makes writes short instead, all of them.  With
- * FAULT_REPORT set to a file the number of calls is written there at the end;
- * with FAULT_LOG each call's name is appended to it, with the file's base name.
- * Standard error is left alone.
+ * error.  FAULT_CALLS="NAME=ERRNO NAME=ERRNO" makes all calls of these names
+ * fail, as on a file system that does not have them.  FAULT_SHORT=1 makes
+ * writes short instead, all of them.  With FAULT_REPORT set to a file the
+ * number of calls is written there at the end; with FAULT_LOG each call's name
+ * is appended to it, with the file's base name.  Standard error is left alone.
  *
  * Reads at an offset fail with FAULT_ERRNO from offset FAULT_PREAD_FROM on, and
  * take FAULT_PREAD_SLEEP milliseconds.
@@ -55,7 +56,21 @@ static void log_call(const char *name, int fd)
     }
 }
 
-/* Counts a call on FD; whether it is the one to fail. */
+/* The error with which all calls of this name fail, or 0. */
+static int errno_of(const char *name)
+{
+    const char *list = getenv("FAULT_CALLS");
+    size_t bytes = strlen(name);
+
+    for (const char *p = list; p && *p; p += strcspn(p, " "), p += *p == ' ') {
+        if (strncmp(p, name, bytes) == 0 && p[bytes] == '=') {
+            return atoi(p + bytes + 1);
+        }
+    }
+    return 0;
+}
+
+/* Counts a call on FD; whether it is one to fail. */
 static int hit(const char *name, int fd)
 {
     if (fd == STDERR_FILENO) {
@@ -64,6 +79,10 @@ static int hit(const char *name, int fd)
     log_call(name, fd);
     if (++calls == env_number("FAULT_AT")) {
         errno = env_number("FAULT_ERRNO");
+        return 1;
+    }
+    if (errno_of(name)) {
+        errno = errno_of(name);
         return 1;
     }
     return 0;
@@ -139,6 +158,11 @@ int mkdir(const char *path, mode_t mode)
 int rename(const char *from, const char *to)
 {
     return hit("rename", -1) ? -1 : NEXT(rename)(from, to);
+}
+
+int link(const char *from, const char *to)
+{
+    return hit("link", -1) ? -1 : NEXT(link)(from, to);
 }
 
 int renameat2(int from_fd, const char *from, int to_fd, const char *to,
