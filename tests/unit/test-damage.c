@@ -13,7 +13,8 @@
 #include "vma/writer.h"
 
 #define SEED 20240229
-#define ROUNDS 10000
+#define FLIPS 10000
+#define ROUNDS 3000                     /* of edits */
 #define DEVICES 2
 #define CLUSTERS 190u                   /* of each device */
 #define EXTENTS_MAX 10
@@ -235,8 +236,8 @@ static void test_bit_flips(gconstpointer with_digests)
     g_autoptr(GRand) rand = g_rand_new_with_seed(SEED);
     unsigned unseen = 0;
 
-    g_test_message("%d bits of %zu bytes, seed %d", ROUNDS, s->bytes, SEED);
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    g_test_message("%d bits of %zu bytes, seed %d", FLIPS, s->bytes, SEED);
+    for (unsigned i = 0; i < FLIPS; i++) {
         /* Every other one is in a header, which are few of the bytes. */
         const Known *k = &s->extents[g_rand_int_range(rand, 0,
                                                       s->extent_count)];
@@ -256,7 +257,9 @@ static void test_bit_flips(gconstpointer with_digests)
         }
         unseen += good;
     }
-    g_assert_cmpuint(salvage(s, s->data, s->bytes, &unseen), ==, true);
+    g_test_message("%u of them unseen, all in data without a digest", unseen);
+    g_assert_true((unseen > 0) == !s->digests);
+    g_assert_true(salvage(s, s->data, s->bytes, &unseen));
 }
 
 enum {

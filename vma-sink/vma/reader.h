@@ -25,14 +25,17 @@ typedef enum VmaNext {
     VMA_NEXT_END,               /* the file ends after an extent */
 } VmaNext;
 
-/* Reads and verifies the header.  The descriptor is borrowed. */
+/*
+ * Reads and verifies the header, and nothing behind it.  The descriptor is
+ * borrowed.
+ */
 VmaReader *vma_reader_new(int fd, GError **error);
 
 /*
  * The same, past damage of the header, if magic and version are right, there is
  * a disk in it, and an extent of the same uuid follows.  A sentence (char *) on
  * each thing that is wrong is appended to FINDINGS; where there is one, any of
- * what vma_reader_info() tells may be wrong.
+ * what vma_reader_info() tells may be wrong, and more than the header was read.
  */
 VmaReader *vma_reader_new_damaged(int fd, GPtrArray *findings, GError **error);
 
