@@ -39,10 +39,17 @@ static bool parse(int argc, char **argv, const GOptionEntry *options,
 
 static bool run_list(int argc, char **argv, GError **error)
 {
-    return parse(argc, argv, no_options, "ARCHIVE",
-                 "Shows what an archive contains.  Reads its header only.",
-                 1, 1, error) &&
-           restore_list(argv[1], error);
+    gboolean json = FALSE;
+    const GOptionEntry options[] = {
+        { "json", 0, 0, G_OPTION_ARG_NONE, &json,
+          "Print one JSON object", NULL },
+        { NULL },
+    };
+
+    return parse(argc, argv, options, "ARCHIVE",
+                 "Shows what an archive contains.  Reads its header, and the "
+                 "end of a file.", 1, 1, error) &&
+           restore_list(argv[1], json, error);
 }
 
 static bool run_config(int argc, char **argv, GError **error)
@@ -62,28 +69,45 @@ static bool run_verify(int argc, char **argv, GError **error)
            restore_verify(argv[1], error);
 }
 
+static const char extract_summary[] =
+    "Restores disks to FOLDER/disk-NAME.raw, and configs under their names.\n"
+    "No file is there before the whole archive was read and found good.\n\n"
+    "-d NAME restores only this disk, and no configs; -d NAME=TARGET does so "
+    "to\n"
+    "  a file          a new raw image, FOLDER not being needed\n"
+    "  a block device  in place, if it is large enough and not in use\n"
+    "  an NBD URI      (nbd://..., nbd+unix://...) in place as well\n"
+    "  -               standard output; takes an ARCHIVE that is a file, and "
+    "no other -d\n"
+    "In place means overwritten while the archive is read: that takes "
+    "--force.\n\n"
+    "After --salvage the exit code is 0 only if nothing was lost.";
+
 static bool run_extract(int argc, char **argv, GError **error)
 {
     g_auto(GStrv) disks = NULL;
     gboolean force = FALSE;
+    gboolean zeroed = FALSE;
     gboolean salvage = FALSE;
     RestoreExtract extract;
     const GOptionEntry options[] = {
         { "disk", 'd', 0, G_OPTION_ARG_FILENAME_ARRAY, &disks,
-          "Restore only this disk, and no configs (may be repeated)", "NAME" },
+          "Restore only this disk, to TARGET (may be repeated)",
+          "NAME[=TARGET]" },
         { "force", 'f', 0, G_OPTION_ARG_NONE, &force,
-          "Replace existing files", NULL },
+          "Replace existing files, overwrite block devices and NBD exports",
+          NULL },
+        { "zeroed", 0, 0, G_OPTION_ARG_NONE, &zeroed,
+          "The block devices and NBD exports read as zeroes: write none",
+          NULL },
         { "salvage", 0, 0, G_OPTION_ARG_NONE, &salvage,
           "Restore from a damaged archive what is whole, and list what is lost",
           NULL },
         { NULL },
     };
 
-    if (!parse(argc, argv, options, "ARCHIVE FOLDER",
-                 "Restores disks to FOLDER/disk-NAME.raw, and configs under "
-                 "their names.\nNo file is there before the whole archive was "
-                 "read and found good.\nAfter --salvage the exit code is 0 only "
-                 "if nothing was lost.", 2, 2, error)) {
+    if (!parse(argc, argv, options, "ARCHIVE [FOLDER]", extract_summary, 1, 2,
+               error)) {
         return false;
     }
     extract = (RestoreExtract) {
@@ -91,6 +115,7 @@ static bool run_extract(int argc, char **argv, GError **error)
         .folder = argv[2],
         .disks = (const char *const *)disks,
         .overwrite = force,
+        .zeroed = zeroed,
         .salvage = salvage,
     };
     return restore_extract(&extract, error);
@@ -116,7 +141,7 @@ static bool run_none(int argc, char **argv, GError **error)
                    "  list ARCHIVE               show what it contains\n"
                    "  config ARCHIVE [NAME]      print configuration files\n"
                    "  verify ARCHIVE             check all of it\n"
-                   "  extract ARCHIVE FOLDER     restore disks and configs",
+                   "  extract ARCHIVE [FOLDER]   restore disks and configs",
                    error)) {
         return false;
     }

@@ -370,3 +370,13 @@ VmaDigestKind restore_archive_digest_kind(const RestoreArchive *a)
 {
     return vma_reader_digest_kind(a->reader);
 }
+
+int restore_archive_fd(const RestoreArchive *a)
+{
+    return a->fd;
+}
+
+const char *restore_archive_label(const RestoreArchive *a)
+{
+    return a->label;
+}

@@ -58,6 +58,11 @@ bool restore_archive_verdict(const RestoreArchive *archive, GError **error);
 
 VmaDigestKind restore_archive_digest_kind(const RestoreArchive *archive);
 
+/* What it is read from; right after it was opened, at its first extent. */
+int restore_archive_fd(const RestoreArchive *archive);
+/* What messages call it. */
+const char *restore_archive_label(const RestoreArchive *archive);
+
 /* The stored blocks of a cluster of the current extent, one after another. */
 const uint8_t *restore_archive_blocks(const RestoreArchive *archive,
                                       const VmaCluster *cluster);

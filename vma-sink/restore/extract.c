@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Restores disks and configs to files.  The devices that are not wanted are
- * read and checked like the others.
+ * Restores disks and configs.  The devices that are not wanted are read and
+ * checked like the others.
  */
 #include "restore/restore.h"
 
@@ -11,19 +11,36 @@
 #include "backup/error.h"
 #include "cli/cli.h"
 #include "restore/archive.h"
+#include "restore/disks.h"
 #include "restore/files.h"
 #include "restore/lost.h"
 #include "restore/names.h"
+#include "restore/scan.h"
+#include "restore/stream.h"
 #include "restore/target.h"
 
 typedef struct Extract {
+    const RestoreExtract *options;
+    int64_t start_us;
     RestoreArchive *archive;
     const BackupInfo *info;                 /* of the archive */
+    RestoreDisks disks;
+    GHashTable *identities;                 /* of what is written, owned */
     RestoreFiles *files;
-    bool selected[BACKUP_DEVICE_IDS];
-    bool configs;                           /* restored as well */
+    guint files_restored;
     RestoreTarget *targets[BACKUP_DEVICE_IDS];
 } Extract;
+
+static Extract *extract_new(const RestoreExtract *options)
+{
+    Extract *x = g_new0(Extract, 1);
+
+    x->options = options;
+    x->start_us = g_get_monotonic_time();
+    x->identities = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                          NULL);
+    return x;
+}
 
 static void extract_free(Extract *x)
 {
@@ -31,48 +48,88 @@ static void extract_free(Extract *x)
         restore_target_free(x->targets[id]);
     }
     restore_files_free(x->files);
+    g_hash_table_unref(x->identities);
     restore_archive_free(x->archive);
     g_free(x);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Extract, extract_free)
 
-/* A name that several devices have stands for all of them. */
-static bool select_device(Extract *x, const char *name, GError **error)
+static bool set_usage(GError **error, const char *format, ...)
+    G_GNUC_PRINTF(2, 3);
+
+/* False, for the caller to return. */
+static bool set_usage(GError **error, const char *format, ...)
 {
-    bool found = false;
+    g_autofree char *text = NULL;
+    va_list args;
 
-    for (guint i = 0; i < x->info->devices->len; i++) {
-        const BackupDevice *device = g_ptr_array_index(x->info->devices, i);
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE, "%s", text);
+    return false;
+}
 
-        if (!name || strcmp(device->name, name) == 0) {
-            x->selected[device->id] = true;
-            found = true;
+/* What of the options does not go together, now that the disks are known. */
+static bool check_options(const Extract *x, GError **error)
+{
+    const RestoreExtract *o = x->options;
+    guint in_folder = restore_disks_count_form(&x->disks, RESTORE_FORM_FOLDER);
+    guint in_place = restore_disks_count_form(&x->disks, RESTORE_FORM_BLOCK) +
+                     restore_disks_count_form(&x->disks, RESTORE_FORM_NBD);
+
+    if (restore_disks_count_form(&x->disks, RESTORE_FORM_STDOUT) > 0) {
+        if (restore_disks_count(&x->disks) > 1) {
+            return set_usage(error, "a disk that goes to standard output must "
+                             "be the only one");
+        }
+        if (o->salvage) {
+            return set_usage(error, "--salvage can't restore to standard "
+                             "output");
         }
     }
-    if (name && !found) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                    "the archive has no disk '%s'", name);
-        return false;
+    if (!o->folder && (in_folder > 0 || x->disks.all)) {
+        return set_usage(error, "there is no FOLDER, and not every disk has a "
+                         "TARGET");
+    }
+    if (o->folder && in_folder == 0 && !x->disks.all) {
+        return set_usage(error, "nothing would be restored to the folder '%s': "
+                         "every disk has a TARGET", o->folder);
+    }
+    if (o->zeroed && in_place == 0) {
+        return set_usage(error, "--zeroed is for block devices and NBD");
     }
     return true;
 }
 
-static bool select_devices(Extract *x, const char *const *disks,
+/* What is overwritten can't be got back. */
+static bool check_in_place(const Extract *x, const BackupDevice *device,
                            GError **error)
 {
-    x->configs = !disks;
-    if (!disks) {
-        return select_device(x, NULL, error);
+    const char *target = x->disks.targets[device->id];
+
+    if (restore_is_vmstate(device)) {
+        return set_usage(error, "'%s' can't be restored to '%s': its size is "
+                         "not known", device->name, target);
     }
-    for (; *disks; disks++) {
-        if (!select_device(x, *disks, error)) {
-            return false;
-        }
+    if (!x->options->overwrite) {
+        return set_usage(error, "the contents of '%s' would be overwritten "
+                         "(--force permits that)", target);
     }
     return true;
 }
 
-/* The file names of all that is selected: devices, then configs. */
+/* Nothing may be written twice, nor the archive be overwritten. */
+static bool claim(Extract *x, const char *target, GError **error)
+{
+    if (!g_hash_table_add(x->identities, restore_identity(target))) {
+        return set_usage(error, "'%s' is the archive, or would be restored to "
+                         "twice", target);
+    }
+    return true;
+}
+
+/* The file names of all that goes to the folder: devices, then configs. */
 static GPtrArray *file_names(const Extract *x)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
@@ -80,34 +137,74 @@ static GPtrArray *file_names(const Extract *x)
     for (guint i = 0; i < x->info->devices->len; i++) {
         const BackupDevice *device = g_ptr_array_index(x->info->devices, i);
 
-        if (x->selected[device->id]) {
+        if (x->disks.selected[device->id] && !x->disks.targets[device->id]) {
             g_ptr_array_add(names, restore_device_file(device));
         }
     }
-    for (guint i = 0; x->configs && i < x->info->configs->len; i++) {
+    for (guint i = 0; x->disks.all && i < x->info->configs->len; i++) {
         g_ptr_array_add(names, restore_config_file(
             g_ptr_array_index(x->info->configs, i)));
     }
     return names;
 }
 
-static bool create_targets(Extract *x, char *const *names, GError **error)
+/* A file called NAME in the folder, or where there is a TARGET that. */
+static RestoreTarget *create_file(Extract *x, const BackupDevice *device,
+                                  const char *name, GError **error)
+{
+    const char *path = x->disks.targets[device->id];
+    g_autofree char *in_folder = path ? NULL
+        : g_build_filename(x->options->folder, name, NULL);
+    IoOutput *output;
+
+    if (!claim(x, path ? path : in_folder, error)) {
+        return NULL;
+    }
+    output = path ? restore_files_add_path(x->files, path, error)
+                  : restore_files_add(x->files, name, error);
+    return output ? restore_target_new_file(output, restore_is_vmstate(device)
+                                                    ? RESTORE_SIZE_UNKNOWN
+                                                    : device->size_bytes,
+                                            error)
+                  : NULL;
+}
+
+static RestoreTarget *create_in_place(Extract *x, const BackupDevice *device,
+                                      GError **error)
+{
+    const char *target = x->disks.targets[device->id];
+
+    if (!check_in_place(x, device, error) || !claim(x, target, error)) {
+        return NULL;
+    }
+    return x->disks.forms[device->id] == RESTORE_FORM_BLOCK
+           ? restore_target_new_block(target, device->size_bytes,
+                                      x->options->zeroed, error)
+           : restore_target_new_nbd(target, device->size_bytes,
+                                    x->options->zeroed, error);
+}
+
+/* Nothing is written to any of them here.  *names is moved past those used. */
+static bool create_targets(Extract *x, char *const **names, GError **error)
 {
     for (guint i = 0; i < x->info->devices->len; i++) {
         const BackupDevice *device = g_ptr_array_index(x->info->devices, i);
         RestoreTarget **target = &x->targets[device->id];
-        IoOutput *output;
 
-        if (!x->selected[device->id]) {
+        if (!x->disks.selected[device->id]) {
             continue;
         }
-        output = restore_files_add(x->files, *names++, error);
-        if (!output) {
-            return false;
+        switch (x->disks.forms[device->id]) {
+        case RESTORE_FORM_FOLDER:
+            *target = create_file(x, device, *(*names)++, error);
+            break;
+        case RESTORE_FORM_FILE:
+            *target = create_file(x, device, NULL, error);
+            break;
+        default:
+            *target = create_in_place(x, device, error);
+            break;
         }
-        *target = restore_target_new(output, restore_is_vmstate(device)
-                                             ? RESTORE_SIZE_UNKNOWN
-                                             : device->size_bytes, error);
         if (!*target) {
             return false;
         }
@@ -117,7 +214,7 @@ static bool create_targets(Extract *x, char *const *names, GError **error)
 
 static bool write_configs(Extract *x, char *const *names, GError **error)
 {
-    for (guint i = 0; x->configs && i < x->info->configs->len; i++) {
+    for (guint i = 0; x->disks.all && i < x->info->configs->len; i++) {
         const BackupConfig *config = g_ptr_array_index(x->info->configs, i);
         IoOutput *output = restore_files_add(x->files, names[i], error);
         gsize bytes;
@@ -130,28 +227,44 @@ static bool write_configs(Extract *x, char *const *names, GError **error)
     return true;
 }
 
-static guint count_disks(const Extract *x)
+/*
+ * What is overwritten in place is lost even where the archive turns out to be
+ * cut.  Of a file with an end mark that is seen before.
+ */
+static bool check_end_mark(const Extract *x, GError **error)
 {
-    guint count = 0;
+    RestoreEndMark end_mark;
 
-    for (unsigned id = 0; id < BACKUP_DEVICE_IDS; id++) {
-        count += x->selected[id];
+    if (x->options->salvage ||
+        restore_disks_count_form(&x->disks, RESTORE_FORM_BLOCK) +
+        restore_disks_count_form(&x->disks, RESTORE_FORM_NBD) == 0) {
+        return true;
     }
-    return count;
+    if (!restore_scan_end_mark(x->archive, &end_mark, error)) {
+        return false;
+    }
+    if (end_mark == RESTORE_END_MARK_MISSING) {
+        backup_error_set_incomplete(error, "%s: the archive does not end with "
+                                    "its end mark: it was cut, or its writer "
+                                    "died", restore_archive_label(x->archive));
+        return false;
+    }
+    return true;
 }
 
-static bool create_files(Extract *x, const char *folder, bool overwrite,
-                         GError **error)
+static bool create_all(Extract *x, GError **error)
 {
     g_autoptr(GPtrArray) names = file_names(x);
     char *const *list = (char *const *)names->pdata;
 
-    if (!restore_check_files(list, names->len, error)) {
+    if (!check_end_mark(x, error) ||
+        !restore_check_files(list, names->len, error)) {
         return false;
     }
-    x->files = restore_files_new(folder, overwrite, error);
-    return x->files && create_targets(x, list, error) &&
-           write_configs(x, list + count_disks(x), error);
+    x->files = restore_files_new(x->options->folder, x->options->overwrite,
+                                 error);
+    return x->files && create_targets(x, &list, error) &&
+           write_configs(x, list, error);
 }
 
 /* Blocks are valid as long as their extent is, so each one ends in a flush. */
@@ -174,6 +287,37 @@ static bool write_extent(Extract *x, const VmaExtent *extent, GError **error)
     return ok;
 }
 
+/* What is lost becomes zeroes, whatever was there before. */
+static bool write_lost(Extract *x, uint8_t id, GError **error)
+{
+    const RestoreCheck *check = restore_archive_check(x->archive);
+    uint64_t next = 0, first, count;
+
+    while (restore_target_in_place(x->targets[id]) &&
+           restore_check_next_missing(check, id, next, &first, &count)) {
+        if (!restore_target_add_zeroes(x->targets[id],
+                                       first * VMA_CLUSTER_BYTES,
+                                       count * VMA_CLUSTER_BYTES, error)) {
+            return false;
+        }
+        next = first + count;
+    }
+    return true;
+}
+
+/* Files get their names last, when nothing else can fail any more. */
+static bool finish(Extract *x, GError **error)
+{
+    for (unsigned id = 0; id < BACKUP_DEVICE_IDS; id++) {
+        if (x->targets[id] && (!write_lost(x, id, error) ||
+                               !restore_target_finish(x->targets[id],
+                                                      error))) {
+            return false;
+        }
+    }
+    return restore_files_finish(x->files, &x->files_restored, error);
+}
+
 static bool write_disks(Extract *x, GError **error)
 {
     const VmaExtent *extent;
@@ -185,15 +329,52 @@ static bool write_disks(Extract *x, GError **error)
             next = VMA_NEXT_ERROR;
         }
     } while (next == VMA_NEXT_EXTENT);
-    return next == VMA_NEXT_END;
+    return next == VMA_NEXT_END && finish(x, error);
 }
 
-static void print_summary(const Extract *x, const char *folder, int64_t start)
+/* Puts in front of an error what it leaves behind. */
+static void prefix_state(const Extract *x, GError **error)
 {
-    double seconds = (g_get_monotonic_time() - start) / 1e6;
-    g_autofree char *printable = cli_printable(folder);
-    g_autofree char *size = NULL;
-    guint disks = count_disks(x);
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (unsigned id = 0; id < BACKUP_DEVICE_IDS; id++) {
+        const RestoreTarget *target = x->targets[id];
+
+        if (target && restore_target_in_place(target) &&
+            restore_target_state(target) != RESTORE_TARGET_UNTOUCHED) {
+            g_string_append_printf(
+                text, "'%s' %s, ", restore_target_name(target),
+                restore_target_state(target) == RESTORE_TARGET_WHOLE
+                ? "was restored" : "has been partly overwritten");
+        }
+    }
+    if (x->files_restored > 0) {
+        g_string_append_printf(text, "%u of %u files were restored",
+                               x->files_restored,
+                               restore_files_count(x->files));
+    } else {
+        g_string_append(text, text->len ? "nothing else was restored"
+                                        : "nothing was restored");
+    }
+    g_prefix_error(error, "%s: ", text->str);
+}
+
+static void print_summary(const Extract *x, const char *name, uint64_t bytes,
+                          uint64_t zero)
+{
+    double seconds = (g_get_monotonic_time() - x->start_us) / 1e6;
+    g_autofree char *printable = cli_printable(name);
+    g_autofree char *size = cli_format_size(bytes);
+    guint disks = restore_disks_count(&x->disks);
+
+    fprintf(stderr, "%s: %u disk%s, %s (%.0f%% zero), %.1f s\n", printable,
+            disks, disks == 1 ? "" : "s", size,
+            bytes ? 100.0 * zero / bytes : 0.0, seconds);
+}
+
+static void print_targets(const Extract *x)
+{
+    const char *name = x->options->folder;
     uint64_t bytes = 0;
     uint64_t zero = 0;
 
@@ -204,12 +385,15 @@ static void print_summary(const Extract *x, const char *folder, int64_t start)
             bytes += restore_target_bytes(target);
             zero += restore_target_bytes(target) -
                     restore_target_stored_bytes(target);
+            name = name ? name : restore_target_name(target);
         }
     }
-    size = cli_format_size(bytes);
-    fprintf(stderr, "%s: %u disk%s, %s (%.0f%% zero), %.1f s\n", printable,
-            disks, disks == 1 ? "" : "s", size,
-            bytes ? 100.0 * zero / bytes : 0.0, seconds);
+    if (restore_disks_count(&x->disks) > 1 &&
+        restore_disks_count_form(&x->disks, RESTORE_FORM_FOLDER) !=
+        restore_disks_count(&x->disks)) {
+        name = g_get_prgname();
+    }
+    print_summary(x, name, bytes, zero);
 }
 
 static void print_finding(const char *finding, void *opaque)
@@ -220,43 +404,87 @@ static void print_finding(const char *finding, void *opaque)
     fprintf(stderr, "damage: %s\n", printable);
 }
 
-/* Reads, checks and writes everything, though nothing under its name yet. */
-static bool restore_all(Extract *x, const RestoreExtract *options,
-                        GError **error)
+static bool open_archive(Extract *x, GError **error)
 {
     x->archive = restore_archive_new_damaged(
-        options->archive, options->salvage ? print_finding : NULL, NULL, error);
+        x->options->archive, x->options->salvage ? print_finding : NULL, NULL,
+        error);
     if (!x->archive) {
         return false;
     }
     x->info = restore_archive_info(x->archive);
-    return select_devices(x, options->disks, error) &&
-           create_files(x, options->folder, options->overwrite, error) &&
-           write_disks(x, error);
+    g_hash_table_add(x->identities, restore_identity_fd(
+        restore_archive_fd(x->archive)));
+    return restore_disks_parse(&x->disks, x->info, x->options->disks, error) &&
+           check_options(x, error);
+}
+
+/* The disk, if there is one, that goes to standard output. */
+static const BackupDevice *stream_device(const Extract *x)
+{
+    for (guint i = 0; i < x->info->devices->len; i++) {
+        const BackupDevice *device = g_ptr_array_index(x->info->devices, i);
+
+        if (x->disks.selected[device->id] &&
+            x->disks.forms[device->id] == RESTORE_FORM_STDOUT) {
+            return device;
+        }
+    }
+    return NULL;
+}
+
+static bool stream(const Extract *x, const BackupDevice *device,
+                   GError **error)
+{
+    uint64_t bytes, zero;
+
+    if (!restore_stream(x->archive, device, &bytes, &zero, error)) {
+        if (bytes > 0) {
+            g_prefix_error(error, "only the first %" G_GUINT64_FORMAT
+                           " bytes of disk '%s' were written: ", bytes,
+                           device->name);
+        } else {
+            g_prefix_error(error, "nothing was restored: ");
+        }
+        return false;
+    }
+    print_summary(x, "standard output", bytes, zero);
+    return true;
+}
+
+/* After a restore; false, with what is lost, if it is not of the whole. */
+static bool report(const Extract *x, GError **error)
+{
+    print_targets(x);
+    if (restore_archive_verdict(x->archive, error)) {
+        return true;
+    }
+    if (restore_archive_digest_kind(x->archive) != VMA_DIGEST_XXH3) {
+        fprintf(stderr, "warning: the data has no checksums that could be "
+                "checked: what was overwritten\nwithin it is restored as "
+                "it is, and not listed\n");
+    }
+    restore_print_lost(x->archive, x->disks.selected, stderr);
+    g_prefix_error(error, "restored what is whole: ");
+    return false;
 }
 
 bool restore_extract(const RestoreExtract *options, GError **error)
 {
-    g_autoptr(Extract) x = g_new0(Extract, 1);
-    int64_t start = g_get_monotonic_time();
+    g_autoptr(Extract) x = extract_new(options);
+    const BackupDevice *device;
 
-    if (!restore_all(x, options, error)) {
-        g_prefix_error(error, "nothing was restored: ");
+    if (!open_archive(x, error)) {
+        prefix_state(x, error);
         return false;
     }
-    if (!restore_files_finish(x->files, error)) {
+    device = stream_device(x);
+    if (device) {
+        return stream(x, device, error);
+    }
+    if (!create_all(x, error) || !write_disks(x, error)) {
+        prefix_state(x, error);
         return false;
     }
-    print_summary(x, options->folder, start);
-    if (!restore_archive_verdict(x->archive, error)) {
-        if (restore_archive_digest_kind(x->archive) != VMA_DIGEST_XXH3) {
-            fprintf(stderr, "warning: the data has no checksums that could be "
-                    "checked: what was overwritten\nwithin it is restored as "
-                    "it is, and not listed\n");
-        }
-        restore_print_lost(x->archive, x->selected, stderr);
-        g_prefix_error(error, "restored what is whole: ");
-        return false;
-    }
-    return true;
+    return report(x, error);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The files of one restore, in one folder.
+ * The files of one restore.
  */
 #include "restore/files.h"
 
@@ -19,7 +19,7 @@ typedef struct RestoreFile {
 } RestoreFile;
 
 struct RestoreFiles {
-    char *folder;
+    char *folder;               /* NULL: there is none */
     bool overwrite;
     bool remove_folder;         /* it was created here and is not finished */
     GPtrArray *files;           /* of RestoreFile */
@@ -37,15 +37,16 @@ RestoreFiles *restore_files_new(const char *folder, bool overwrite,
                                 GError **error)
 {
     RestoreFiles *files;
-    bool created = mkdir(folder, 0777) == 0;
+    bool created = folder && mkdir(folder, 0777) == 0;
     struct stat st;
 
-    if (!created && errno != EEXIST) {
+    if (folder && !created && errno != EEXIST) {
         backup_error_set_errno(error, errno, "cannot create folder '%s'",
                                folder);
         return NULL;
     }
-    if (!created && (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode))) {
+    if (folder && !created &&
+        (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode))) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
                     "'%s' is not a folder", folder);
         return NULL;
@@ -76,6 +77,13 @@ IoOutput *restore_files_add(RestoreFiles *files, const char *name,
                             GError **error)
 {
     g_autofree char *path = g_build_filename(files->folder, name, NULL);
+
+    return restore_files_add_path(files, path, error);
+}
+
+IoOutput *restore_files_add_path(RestoreFiles *files, const char *path,
+                                 GError **error)
+{
     IoOutput *output = io_output_new(path, files->overwrite, error);
     RestoreFile *file;
 
@@ -85,6 +93,11 @@ IoOutput *restore_files_add(RestoreFiles *files, const char *name,
         g_ptr_array_add(files->files, file);
     }
     return output;
+}
+
+guint restore_files_count(const RestoreFiles *files)
+{
+    return files->files->len;
 }
 
 /* Makes the entry of a new folder durable. */
@@ -150,12 +163,12 @@ static guint take_back(RestoreFiles *files, guint count)
     return replaced;
 }
 
-bool restore_files_finish(RestoreFiles *files, GError **error)
+bool restore_files_finish(RestoreFiles *files, guint *restored, GError **error)
 {
     struct stat st;
 
+    *restored = 0;
     if (!sync_files(files, error)) {
-        g_prefix_error(error, "nothing was restored: ");
         return false;
     }
     for (guint i = 0; i < files->files->len; i++) {
@@ -163,17 +176,11 @@ bool restore_files_finish(RestoreFiles *files, GError **error)
 
         file->replaces = lstat(io_output_path(file->output), &st) == 0;
         if (!io_output_finish(file->output, error)) {
-            guint replaced = take_back(files, i + 1);
-
-            if (replaced) {
-                g_prefix_error(error, "%u of %u files were restored: ",
-                               replaced, files->files->len);
-            } else {
-                g_prefix_error(error, "nothing was restored: ");
-            }
+            *restored = take_back(files, i + 1);
             return false;
         }
     }
+    *restored = files->files->len;
     files->remove_folder = false;
     return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The files of one restore, in one folder: they get their names together or not
- * at all.
+ * The files of one restore, in one folder or anywhere: they get their names
+ * together or not at all.
  */
 #ifndef RESTORE_FILES_H
 #define RESTORE_FILES_H
@@ -13,7 +13,10 @@
 
 typedef struct RestoreFiles RestoreFiles;
 
-/* Creates FOLDER if it is missing.  OVERWRITE permits files to be replaced. */
+/*
+ * Creates FOLDER, which may be NULL, if it is missing.  OVERWRITE permits files
+ * to be replaced.
+ */
 RestoreFiles *restore_files_new(const char *folder, bool overwrite,
                                 GError **error);
 
@@ -21,15 +24,23 @@ RestoreFiles *restore_files_new(const char *folder, bool overwrite,
 void restore_files_free(RestoreFiles *files);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestoreFiles, restore_files_free)
 
-/* A new file, which the set owns.  NAME has no '/'. */
+/*
+ * A new file, which the set owns: in the folder, where NAME has no '/', or of
+ * any path.
+ */
 IoOutput *restore_files_add(RestoreFiles *files, const char *name,
                             GError **error);
+IoOutput *restore_files_add_path(RestoreFiles *files, const char *path,
+                                 GError **error);
+
+guint restore_files_count(const RestoreFiles *files);
 
 /*
  * After this has returned true, and not before, all files are there under their
  * names, also after a loss of power.  When it fails none is, except for those
- * that have replaced another one already; the message tells.
+ * that have replaced another one already: *restored is how many.
  */
-bool restore_files_finish(RestoreFiles *files, GError **error);
+bool restore_files_finish(RestoreFiles *files, guint *restored,
+                          GError **error);
 
 #endif /* RESTORE_FILES_H */

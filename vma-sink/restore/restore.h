@@ -9,8 +9,11 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* Prints what the archive's header tells; reads nothing behind it. */
-bool restore_list(const char *archive, GError **error);
+/*
+ * Prints what the archive's header tells, and of a file whether its end mark is
+ * there; reads nothing else.  With JSON as one object, see list.c.
+ */
+bool restore_list(const char *archive, bool json, GError **error);
 
 /*
  * Prints the config NAME, or where NAME is NULL all of them: a single one as it
@@ -27,19 +30,26 @@ bool restore_verify(const char *archive, GError **error);
 
 /*
  * Restores the disks named in DISKS (ends in NULL), or all disks and configs
- * where DISKS is NULL, into FOLDER, which is created if it is missing.  Every
- * file gets its name only after the whole archive was read and found good; when
- * this fails there is none, nor the folder if it was created here.  OVERWRITE
- * permits files to be replaced.
+ * where DISKS is NULL.  Each of DISKS is NAME, which goes to a file in FOLDER,
+ * or NAME=TARGET: a file, a block device, an NBD URI, or "-" for standard
+ * output.  FOLDER is created if it is missing, and NULL if nothing goes there.
  *
- * With SALVAGE a damaged archive gives what is whole; what is lost is zeroes in
- * the files, is listed on standard error, and makes this return false.
+ * Every file gets its name only after the whole archive was read and found good
+ * and all other targets are whole; when this fails there is none, nor the
+ * folder if it was created here.  Block devices and NBD exports are overwritten
+ * as the archive is read, once everything that can be checked before was; the
+ * error tells which of them were.  OVERWRITE permits that, and files to be
+ * replaced.  ZEROED: they read as zeroes already.
+ *
+ * With SALVAGE a damaged archive gives what is whole; what is lost is zeroes,
+ * is listed on standard error, and makes this return false.
  */
 typedef struct RestoreExtract {
     const char *archive;
     const char *folder;
     const char *const *disks;
     bool overwrite;
+    bool zeroed;
     bool salvage;
 } RestoreExtract;
 

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What an archive tells without all of it being read.
+ */
+#include "restore/scan.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backup/error.h"
+#include "io/io.h"
+#include "restore/check.h"
+#include "vma/digest.h"
+
+bool restore_scan_size(const RestoreArchive *archive, uint64_t *bytes)
+{
+    struct stat st;
+
+    if (fstat(restore_archive_fd(archive), &st) < 0 || !S_ISREG(st.st_mode)) {
+        return false;
+    }
+    *bytes = st.st_size;
+    return true;
+}
+
+/* Whether these are the bytes of an end mark. */
+static bool is_end_mark(VmaExtentHeader *header, const uuid_t uuid)
+{
+    g_autoptr(VmaDigests) digests = vma_digests_new();
+    VmaExtent extent;
+
+    if (!vma_extent_decode(header, uuid, &extent, NULL)) {
+        return false;
+    }
+    /* It is not the first extent; but of an end mark that is all there is. */
+    (void)vma_digests_verify_place(digests, &extent, NULL);
+    return vma_digests_verify_end(digests, NULL);
+}
+
+bool restore_scan_end_mark(const RestoreArchive *archive,
+                           RestoreEndMark *end_mark, GError **error)
+{
+    int fd = restore_archive_fd(archive);
+    off_t first = lseek(fd, 0, SEEK_CUR);
+    VmaExtentHeader header;
+    uint64_t size;
+    size_t got;
+
+    *end_mark = RESTORE_END_MARK_UNKNOWN;
+    if (restore_archive_digest_kind(archive) != VMA_DIGEST_XXH3 || first < 0 ||
+        !restore_scan_size(archive, &size)) {
+        return true;
+    }
+    *end_mark = RESTORE_END_MARK_MISSING;
+    if (size < first + sizeof(header)) {
+        return true;
+    }
+    if (!io_pread(fd, &header, sizeof(header), size - sizeof(header), &got,
+                  error)) {
+        g_prefix_error(error, "%s: cannot read its end: ",
+                       restore_archive_label(archive));
+        return false;
+    }
+    if (got == sizeof(header) &&
+        is_end_mark(&header, restore_archive_info(archive)->uuid)) {
+        *end_mark = RESTORE_END_MARK_THERE;
+    }
+    return true;
+}
+
+/* The course of one scan. */
+typedef struct Scan {
+    const RestoreArchive *archive;
+    RestoreCheck *check;
+    VmaDigests *digests;        /* NULL: the archive has none that we know */
+    VmaIndex *index;
+    uint64_t offset;            /* of the current extent */
+    uint64_t size_bytes;        /* of the file */
+} Scan;
+
+static void set_cut(const Scan *s, const char *where, GError **error)
+{
+    backup_error_set_incomplete(error, "the archive is cut: it ends in %s, "
+                                "after %" G_GUINT64_FORMAT " bytes", where,
+                                s->size_bytes);
+}
+
+/* Too few bytes for an extent's header: a cut, or something else's bytes. */
+static void set_short_header(const Scan *s, const VmaExtentHeader *header,
+                             size_t got, GError **error)
+{
+    if (memcmp(header->magic, VMA_EXTENT_MAGIC, MIN(got, 4)) == 0) {
+        set_cut(s, "an extent's header", error);
+    } else {
+        backup_error_set_damaged(error, "%zu bytes at offset %"
+                                 G_GUINT64_FORMAT " are no extent", got,
+                                 s->offset);
+    }
+}
+
+static bool add_extent(Scan *s, const VmaExtent *extent, GError **error)
+{
+    if (s->digests &&
+        !vma_digests_verify_place(s->digests, extent, error)) {
+        return false;
+    }
+    for (unsigned i = 0; i < extent->cluster_count; i++) {
+        if (!restore_check_cluster(s->check, &extent->clusters[i], error)) {
+            return false;
+        }
+    }
+    return vma_index_add(s->index, s->offset, extent, error);
+}
+
+static bool scan_extent(Scan *s, GError **error)
+{
+    const BackupInfo *info = restore_archive_info(s->archive);
+    VmaExtentHeader header;
+    VmaExtent extent;
+    size_t got;
+
+    if (!io_pread(restore_archive_fd(s->archive), &header, sizeof(header),
+                  s->offset, &got, error)) {
+        g_prefix_error(error, "cannot read the archive at offset %"
+                       G_GUINT64_FORMAT ": ", s->offset);
+        return false;
+    }
+    if (got < sizeof(header)) {
+        set_short_header(s, &header, got, error);
+        return false;
+    }
+    if (!vma_extent_decode(&header, info->uuid, &extent, error) ||
+        !add_extent(s, &extent, error)) {
+        g_prefix_error(error, "extent at offset %" G_GUINT64_FORMAT ": ",
+                       s->offset);
+        return false;
+    }
+    s->offset += sizeof(header) +
+                 (uint64_t)extent.block_count * VMA_BLOCK_BYTES;
+    if (s->offset > s->size_bytes) {
+        set_cut(s, "an extent", error);
+        return false;
+    }
+    return true;
+}
+
+static bool scan_all(Scan *s, GError **error)
+{
+    while (s->offset < s->size_bytes) {
+        if (!scan_extent(s, error)) {
+            return false;
+        }
+    }
+    return (!s->digests || vma_digests_verify_end(s->digests, error)) &&
+           restore_check_end(s->check, error);
+}
+
+VmaIndex *restore_scan(const RestoreArchive *archive, GError **error)
+{
+    int fd = restore_archive_fd(archive);
+    g_autoptr(VmaIndex) index = vma_index_new();
+    g_autoptr(RestoreCheck) check =
+        restore_check_new(restore_archive_info(archive));
+    g_autoptr(VmaDigests) digests =
+        restore_archive_digest_kind(archive) == VMA_DIGEST_XXH3
+        ? vma_digests_new() : NULL;
+    Scan scan = { archive, check, digests, index, 0, 0 };
+
+    if (lseek(fd, 0, SEEK_CUR) < 0 || !restore_scan_size(archive,
+                                                         &scan.size_bytes)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "%s: an archive is not in the order of its disks, so only "
+                    "of a file can a disk be read in order",
+                    restore_archive_label(archive));
+        return NULL;
+    }
+    scan.offset = lseek(fd, 0, SEEK_CUR);
+    /* Only advice: most of the file is passed over. */
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+    if (!scan_all(&scan, error)) {
+        g_prefix_error(error, "%s: ", restore_archive_label(archive));
+        return NULL;
+    }
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_NORMAL);
+    vma_index_finish(index);
+    return g_steal_pointer(&index);
+}

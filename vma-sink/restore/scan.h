@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What an archive tells without all of it being read, if it is a file: its end,
+ * and where everything is.  ARCHIVE was just opened, and its descriptor is read
+ * at offsets only, so it can still be read from front to back.
+ */
+#ifndef RESTORE_SCAN_H
+#define RESTORE_SCAN_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "restore/archive.h"
+#include "vma/index.h"
+
+typedef enum RestoreEndMark {
+    RESTORE_END_MARK_UNKNOWN,   /* no regular file, or no such archive */
+    RESTORE_END_MARK_MISSING,
+    RESTORE_END_MARK_THERE,
+} RestoreEndMark;
+
+/* Reads the last 512 bytes. */
+bool restore_scan_end_mark(const RestoreArchive *archive,
+                           RestoreEndMark *end_mark, GError **error);
+
+/* The size of a regular file; false: it is none. */
+bool restore_scan_size(const RestoreArchive *archive, uint64_t *bytes);
+
+/*
+ * Reads the header of every extent and checks what can be checked without the
+ * data: each header, that all extents are there, and that every cluster is
+ * there once.  Offsets in the index are those in the file.  NULL: the archive
+ * is damaged, incomplete, or (of kind USAGE) a pipe.
+ */
+VmaIndex *restore_scan(const RestoreArchive *archive, GError **error);
+
+#endif /* RESTORE_SCAN_H */

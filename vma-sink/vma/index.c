@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where in an archive the stored blocks of each cluster are: for each device an
+ * array that is sorted by cluster, of those that have data.
+ */
+#include "vma/index.h"
+
+#include <stdlib.h>
+
+#include "backup/error.h"
+
+typedef struct Entry {
+    uint32_t cluster;
+    uint32_t extent;            /* in the index's table of extents */
+    uint16_t mask;              /* never 0 */
+    uint16_t first_block;
+} Entry;
+static_assert(sizeof(Entry) == 12, "memory for each cluster with data");
+
+struct VmaIndex {
+    GArray *extents;            /* of uint64_t, their offsets */
+    GArray *devices[VMA_DEVICES];       /* of Entry; NULL: no data */
+};
+
+VmaIndex *vma_index_new(void)
+{
+    VmaIndex *index = g_new0(VmaIndex, 1);
+
+    index->extents = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    return index;
+}
+
+void vma_index_free(VmaIndex *index)
+{
+    if (!index) {
+        return;
+    }
+    for (unsigned id = 0; id < VMA_DEVICES; id++) {
+        g_clear_pointer(&index->devices[id], g_array_unref);
+    }
+    g_array_unref(index->extents);
+    g_free(index);
+}
+
+/* An array of GLib ends the program where it can't count any more. */
+static bool has_room(const GArray *array)
+{
+    return array->len < G_MAXUINT / 2;
+}
+
+static bool add_cluster(VmaIndex *index, const VmaCluster *cluster)
+{
+    GArray **device = &index->devices[cluster->device_id];
+    Entry entry = {
+        .cluster = cluster->number,
+        .extent = index->extents->len - 1,
+        .mask = cluster->mask,
+        .first_block = cluster->first_block,
+    };
+
+    if (!*device) {
+        *device = g_array_new(FALSE, FALSE, sizeof(Entry));
+    }
+    if (!has_room(*device)) {
+        return false;
+    }
+    g_array_append_val(*device, entry);
+    return true;
+}
+
+bool vma_index_add(VmaIndex *index, uint64_t extent_offset,
+                   const VmaExtent *extent, GError **error)
+{
+    bool ok = has_room(index->extents);
+
+    if (extent->block_count == 0) {
+        return true;
+    }
+    if (ok) {
+        g_array_append_val(index->extents, extent_offset);
+    }
+    for (unsigned i = 0; ok && i < extent->cluster_count; i++) {
+        ok = !extent->clusters[i].mask ||
+             add_cluster(index, &extent->clusters[i]);
+    }
+    if (!ok) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "the archive has too many clusters for an index");
+    }
+    return ok;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const Entry *x = a, *y = b;
+
+    return (x->cluster > y->cluster) - (x->cluster < y->cluster);
+}
+
+void vma_index_finish(VmaIndex *index)
+{
+    for (unsigned id = 0; id < VMA_DEVICES; id++) {
+        GArray *device = index->devices[id];
+
+        if (device) {
+            qsort(device->data, device->len, sizeof(Entry), compare);
+        }
+    }
+}
+
+/* How many entries of a device come before that cluster. */
+static guint count_before(const GArray *device, uint64_t cluster)
+{
+    guint from = 0, to = device->len;
+
+    while (from < to) {
+        guint middle = from + (to - from) / 2;
+
+        if (g_array_index(device, Entry, middle).cluster < cluster) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from;
+}
+
+/* The device's entry at I if it is that of CLUSTER, else NULL. */
+static const Entry *entry_at(const GArray *device, guint i, uint64_t cluster)
+{
+    const Entry *entry = i < device->len ? &g_array_index(device, Entry, i)
+                                         : NULL;
+
+    return entry && entry->cluster == cluster ? entry : NULL;
+}
+
+bool vma_index_find(const VmaIndex *index, uint8_t device_id, uint32_t cluster,
+                    VmaPlace *place)
+{
+    const GArray *device = index->devices[device_id];
+    const Entry *entry = device ? entry_at(device,
+                                           count_before(device, cluster),
+                                           cluster) : NULL;
+
+    if (!entry) {
+        return false;
+    }
+    *place = (VmaPlace) {
+        .extent = entry->extent,
+        .extent_offset = g_array_index(index->extents, uint64_t,
+                                       entry->extent),
+        .mask = entry->mask,
+        .first_block = entry->first_block,
+    };
+    return true;
+}
+
+/* Whether a block is stored; I is the entry of its cluster, or of a later. */
+static bool is_stored(const GArray *device, guint i, uint64_t block)
+{
+    const Entry *entry = entry_at(device, i, block / VMA_BLOCKS_PER_CLUSTER);
+
+    return entry && (entry->mask >> block % VMA_BLOCKS_PER_CLUSTER & 1);
+}
+
+/* The first block of the entry I, or as good as infinity. */
+static uint64_t first_block_of(const GArray *device, guint i)
+{
+    return i < device->len
+           ? (uint64_t)g_array_index(device, Entry, i).cluster *
+             VMA_BLOCKS_PER_CLUSTER : UINT64_MAX;
+}
+
+bool vma_index_run(const VmaIndex *index, uint8_t device_id, uint64_t from,
+                   uint64_t limit, uint64_t *end)
+{
+    const GArray *device = index->devices[device_id];
+    uint64_t block = from / VMA_BLOCK_BYTES;
+    uint64_t last = (limit + VMA_BLOCK_BYTES - 1) / VMA_BLOCK_BYTES;
+    bool stored;
+    guint i;
+
+    *end = last * VMA_BLOCK_BYTES;
+    if (!device) {
+        return false;
+    }
+    i = count_before(device, block / VMA_BLOCKS_PER_CLUSTER);
+    stored = is_stored(device, i, block);
+    while (block < last && is_stored(device, i, block) == stored) {
+        if (!stored && first_block_of(device, i) > block) {
+            /* No need to look at each block of a long way. */
+            block = MIN(first_block_of(device, i), last);
+            continue;
+        }
+        block++;
+        if (block % VMA_BLOCKS_PER_CLUSTER == 0) {
+            i++;
+        }
+    }
+    *end = block * VMA_BLOCK_BYTES;
+    return stored;
+}
+
+uint64_t vma_index_end(const VmaIndex *index, uint8_t device_id)
+{
+    const GArray *device = index->devices[device_id];
+    const Entry *last;
+    unsigned blocks = VMA_BLOCKS_PER_CLUSTER;
+
+    if (!device || device->len == 0) {
+        return 0;
+    }
+    last = &g_array_index(device, Entry, device->len - 1);
+    while (!(last->mask >> (blocks - 1) & 1)) {
+        blocks--;
+    }
+    return (uint64_t)last->cluster * VMA_CLUSTER_BYTES +
+           blocks * VMA_BLOCK_BYTES;
+}
+
+uint32_t vma_index_extents(const VmaIndex *index)
+{
+    return index->extents->len;
+}
+
+size_t vma_index_bytes(const VmaIndex *index)
+{
+    size_t bytes = sizeof(*index) + index->extents->len * sizeof(uint64_t);
+
+    for (unsigned id = 0; id < VMA_DEVICES; id++) {
+        bytes += index->devices[id] ? index->devices[id]->len * sizeof(Entry)
+                                    : 0;
+    }
+    return bytes;
+}
