@@ -3,7 +3,9 @@
 """
 Every oddity and every damage that an archive can have is either restored right
 or refused with the right exit code and words, and never leaves a file behind.
+The same holds for each disk alone to standard output, out of an index.
 """
+import json
 import os
 import subprocess
 import sys
@@ -285,6 +287,27 @@ def check_files(folder, files):
     return None
 
 
+def device_names(path):
+    """The disks that an archive has, or none if its header is bad."""
+    result = run('list', '--json', path)
+    if result.returncode != OK:
+        return []
+    return [device['name'] for device in json.loads(result.stdout)['devices']]
+
+
+def check_stream(path, code, words, files):
+    """What is wrong with the disks on standard output, or None."""
+    for name in device_names(path):
+        result = run('extract', '-d', name + '=-', path)
+        problem = check(result, code, words)
+        file = 'vmstate.bin' if name == 'vmstate' else f'disk-{name}.raw'
+        if not problem and result.stdout != (files[file] if files else b''):
+            problem = 'wrong content'
+        if problem:
+            return f'disk {name} to standard output: {problem}'
+    return None
+
+
 def run_case(case, folder):
     name, data, verify_code, verify_words, code, words, files = case
     path, out = os.path.join(folder, 'x.vma'), os.path.join(folder, 'out')
@@ -300,7 +323,11 @@ def run_case(case, folder):
     problem = check(result, code, words) or check_files(out, files)
     if not problem and code != OK:
         problem = check(result, code, 'nothing was restored: ')
-    return problem and 'extract: ' + problem
+    if problem:
+        return 'extract: ' + problem
+    if code == USAGE:
+        return None
+    return check_stream(path, code, words, files)
 
 
 def main():

@@ -8,6 +8,8 @@
  * number of calls is written there at the end; with FAULT_LOG each call's name
  * is appended to it, with the file's base name.  Standard error is left alone.
  *
+ * With FAULT_NO_ZEROING block devices can't punch holes nor zero themselves.
+ *
  * Reads at an offset fail with FAULT_ERRNO from offset FAULT_PREAD_FROM on, and
  * take FAULT_PREAD_SLEEP milliseconds.
  */
@@ -18,6 +20,8 @@
 #include <stdlib.h>
 #include <fcntl.h>
 #include <string.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -150,6 +154,41 @@ int fsync(int fd)
     return hit("fsync", fd) ? -1 : NEXT(fsync)(fd);
 }
 
+int fallocate64(int fd, int mode, off64_t offset, off64_t bytes)
+{
+    if (env_number("FAULT_NO_ZEROING")) {
+        log_call("no-fallocate", fd);
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return hit("fallocate", fd) ? -1
+                                : NEXT(fallocate64)(fd, mode, offset, bytes);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t bytes)
+{
+    return fallocate64(fd, mode, offset, bytes);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    va_list args;
+    void *argument;
+
+    va_start(args, request);
+    argument = va_arg(args, void *);
+    va_end(args);
+    if (request == BLKZEROOUT && env_number("FAULT_NO_ZEROING")) {
+        log_call("no-zeroout", fd);
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    if (request == BLKZEROOUT && hit("zeroout", fd)) {
+        return -1;
+    }
+    return NEXT(ioctl)(fd, request, argument);
+}
+
 int mkdir(const char *path, mode_t mode)
 {
     return hit("mkdir", -1) ? -1 : NEXT(mkdir)(path, mode);
@@ -182,14 +221,15 @@ int mkostemps(char *template, int suffix_bytes, int flags)
     return hit("mkostemps", -1) ? -1 : NEXT(mkostemps)(template, suffix_bytes, flags);
 }
 
-/* Closes of files that were written report errors too. */
+/* Closes of what was written report errors too. */
 int close(int fd)
 {
     int flags = fcntl(fd, F_GETFL);
     struct stat st;
 
     if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY &&
-        fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && hit("close", fd)) {
+        fstat(fd, &st) == 0 &&
+        (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) && hit("close", fd)) {
         int errnum = errno;
 
         NEXT(close)(fd);

@@ -25,7 +25,6 @@ typedef struct Extract {
     RestoreArchive *archive;
     const BackupInfo *info;                 /* of the archive */
     RestoreDisks disks;
-    GHashTable *identities;                 /* of what is written, owned */
     RestoreFiles *files;
     guint files_restored;
     RestoreTarget *targets[BACKUP_DEVICE_IDS];
@@ -37,8 +36,6 @@ static Extract *extract_new(const RestoreExtract *options)
 
     x->options = options;
     x->start_us = g_get_monotonic_time();
-    x->identities = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
-                                          NULL);
     return x;
 }
 
@@ -48,7 +45,6 @@ static void extract_free(Extract *x)
         restore_target_free(x->targets[id]);
     }
     restore_files_free(x->files);
-    g_hash_table_unref(x->identities);
     restore_archive_free(x->archive);
     g_free(x);
 }
@@ -102,33 +98,6 @@ static bool check_options(const Extract *x, GError **error)
     return true;
 }
 
-/* What is overwritten can't be got back. */
-static bool check_in_place(const Extract *x, const BackupDevice *device,
-                           GError **error)
-{
-    const char *target = x->disks.targets[device->id];
-
-    if (restore_is_vmstate(device)) {
-        return set_usage(error, "'%s' can't be restored to '%s': its size is "
-                         "not known", device->name, target);
-    }
-    if (!x->options->overwrite) {
-        return set_usage(error, "the contents of '%s' would be overwritten "
-                         "(--force permits that)", target);
-    }
-    return true;
-}
-
-/* Nothing may be written twice, nor the archive be overwritten. */
-static bool claim(Extract *x, const char *target, GError **error)
-{
-    if (!g_hash_table_add(x->identities, restore_identity(target))) {
-        return set_usage(error, "'%s' is the archive, or would be restored to "
-                         "twice", target);
-    }
-    return true;
-}
-
 /* The file names of all that goes to the folder: devices, then configs. */
 static GPtrArray *file_names(const Extract *x)
 {
@@ -148,20 +117,76 @@ static GPtrArray *file_names(const Extract *x)
     return names;
 }
 
+/* What is overwritten can't be got back. */
+static bool check_in_place(const Extract *x, const BackupDevice *device,
+                           GError **error)
+{
+    const char *target = x->disks.targets[device->id];
+
+    if (restore_is_vmstate(device)) {
+        return set_usage(error, "'%s' can't be restored to '%s': its size is "
+                         "not known", device->name, target);
+    }
+    if (!x->options->overwrite) {
+        return set_usage(error, "the contents of '%s' would be overwritten "
+                         "(--force permits that)", target);
+    }
+    return true;
+}
+
+/* Nothing may be written twice, nor the archive be overwritten. */
+static bool claim(const Extract *x, GHashTable *claimed, const char *target,
+                  GError **error)
+{
+    g_autofree char *archive =
+        restore_identity_fd(restore_archive_fd(x->archive));
+    g_autofree char *identity = restore_identity(target);
+
+    if (strcmp(identity, archive) == 0) {
+        return set_usage(error, "'%s' is the archive itself", target);
+    }
+    if (!g_hash_table_add(claimed, g_steal_pointer(&identity))) {
+        return set_usage(error, "'%s' is named as the target of two disks",
+                         target);
+    }
+    return true;
+}
+
+/* Before any of them is opened.  NAMES are those of the files in the folder. */
+static bool check_targets(const Extract *x, char *const *names, GError **error)
+{
+    g_autoptr(GHashTable) claimed =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (guint i = 0; i < x->info->devices->len; i++) {
+        const BackupDevice *device = g_ptr_array_index(x->info->devices, i);
+        const char *target = x->disks.targets[device->id];
+        RestoreForm form = x->disks.forms[device->id];
+        g_autofree char *path = NULL;
+
+        if (!x->disks.selected[device->id]) {
+            continue;
+        }
+        if (!target) {
+            path = g_build_filename(x->options->folder, *names++, NULL);
+        }
+        if (((form == RESTORE_FORM_BLOCK || form == RESTORE_FORM_NBD) &&
+             !check_in_place(x, device, error)) ||
+            !claim(x, claimed, target ? target : path, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* A file called NAME in the folder, or where there is a TARGET that. */
 static RestoreTarget *create_file(Extract *x, const BackupDevice *device,
                                   const char *name, GError **error)
 {
     const char *path = x->disks.targets[device->id];
-    g_autofree char *in_folder = path ? NULL
-        : g_build_filename(x->options->folder, name, NULL);
-    IoOutput *output;
+    IoOutput *output = path ? restore_files_add_path(x->files, path, error)
+                            : restore_files_add(x->files, name, error);
 
-    if (!claim(x, path ? path : in_folder, error)) {
-        return NULL;
-    }
-    output = path ? restore_files_add_path(x->files, path, error)
-                  : restore_files_add(x->files, name, error);
     return output ? restore_target_new_file(output, restore_is_vmstate(device)
                                                     ? RESTORE_SIZE_UNKNOWN
                                                     : device->size_bytes,
@@ -174,9 +199,6 @@ static RestoreTarget *create_in_place(Extract *x, const BackupDevice *device,
 {
     const char *target = x->disks.targets[device->id];
 
-    if (!check_in_place(x, device, error) || !claim(x, target, error)) {
-        return NULL;
-    }
     return x->disks.forms[device->id] == RESTORE_FORM_BLOCK
            ? restore_target_new_block(target, device->size_bytes,
                                       x->options->zeroed, error)
@@ -263,7 +285,8 @@ static bool create_all(Extract *x, GError **error)
     }
     x->files = restore_files_new(x->options->folder, x->options->overwrite,
                                  error);
-    return x->files && create_targets(x, &list, error) &&
+    return x->files && check_targets(x, list, error) &&
+           create_targets(x, &list, error) &&
            write_configs(x, list, error);
 }
 
@@ -413,8 +436,6 @@ static bool open_archive(Extract *x, GError **error)
         return false;
     }
     x->info = restore_archive_info(x->archive);
-    g_hash_table_add(x->identities, restore_identity_fd(
-        restore_archive_fd(x->archive)));
     return restore_disks_parse(&x->disks, x->info, x->options->disks, error) &&
            check_options(x, error);
 }

@@ -5,6 +5,7 @@
 #include "restore/random.h"
 
 #include <string.h>
+#include <xxhash.h>
 
 #include "backup/error.h"
 #include "io/io.h"
@@ -24,19 +25,22 @@ typedef struct Cached {
 
 struct RestoreRandom {
     const RestoreArchive *archive;
-    const VmaIndex *index;
+    VmaIndex *index;
     uint64_t uses;
-    uint64_t loads;
+    uint64_t bytes;             /* read */
     Cached cache[CACHED_EXTENTS];
+    uint8_t *verified;          /* a bit for each extent of the index */
+    uint8_t cluster[VMA_CLUSTER_BYTES];     /* blocks that were read again */
 };
 
 RestoreRandom *restore_random_new(const RestoreArchive *archive,
-                                  const VmaIndex *index)
+                                  VmaIndex *index)
 {
     RestoreRandom *r = g_new0(RestoreRandom, 1);
 
     r->archive = archive;
     r->index = index;
+    r->verified = g_new0(uint8_t, vma_index_extents(index) / 8 + 1);
     return r;
 }
 
@@ -48,15 +52,16 @@ void restore_random_free(RestoreRandom *r)
     for (unsigned i = 0; i < CACHED_EXTENTS; i++) {
         g_free(r->cache[i].buffer);
     }
+    g_free(r->verified);
     g_free(r);
 }
 
-uint64_t restore_random_loads(const RestoreRandom *r)
+uint64_t restore_random_bytes(const RestoreRandom *r)
 {
-    return r->loads;
+    return r->bytes;
 }
 
-static bool read_part(const RestoreRandom *r, void *buffer, size_t bytes,
+static bool read_part(RestoreRandom *r, void *buffer, size_t bytes,
                       uint64_t offset, GError **error)
 {
     size_t got;
@@ -65,6 +70,7 @@ static bool read_part(const RestoreRandom *r, void *buffer, size_t bytes,
                   error)) {
         return false;
     }
+    r->bytes += got;
     if (got < bytes) {
         backup_error_set_incomplete(error, "the archive is cut");
         return false;
@@ -72,9 +78,29 @@ static bool read_part(const RestoreRandom *r, void *buffer, size_t bytes,
     return true;
 }
 
+/* A lasting difference between index and archive. */
+static bool set_changed(GError **error)
+{
+    backup_error_set_damaged(error, "it has changed while it was read");
+    return false;
+}
+
+/* Of blocks that match the extent's digest, for when they are read again. */
+static uint32_t check_of(const uint8_t *blocks, uint16_t mask)
+{
+    return XXH3_64bits(blocks, (size_t)vma_mask_blocks(mask) *
+                               VMA_BLOCK_BYTES);
+}
+
+static const uint8_t *blocks_of(const Cached *c, unsigned first_block)
+{
+    return c->buffer + sizeof(VmaExtentHeader) +
+           (size_t)first_block * VMA_BLOCK_BYTES;
+}
+
 /* The file may have changed since the index was made: all is checked again. */
-static bool load(const RestoreRandom *r, Cached *c, uint64_t offset,
-                 GError **error)
+static bool read_extent(RestoreRandom *r, Cached *c, uint64_t offset,
+                        GError **error)
 {
     VmaExtentHeader *header = (VmaExtentHeader *)c->buffer;
     uint8_t *blocks = c->buffer + sizeof(*header);
@@ -88,43 +114,58 @@ static bool load(const RestoreRandom *r, Cached *c, uint64_t offset,
             vma_digests_verify_data(&c->extent, blocks, error));
 }
 
-/* The extent out of the cache, where it takes the place of the oldest. */
-static Cached *get_extent(RestoreRandom *r, const VmaPlace *place,
-                          GError **error)
+static bool load(RestoreRandom *r, Cached *c, const VmaPlace *place,
+                 GError **error)
 {
-    Cached *c = &r->cache[0];
+    if (!read_extent(r, c, place->extent_offset, error)) {
+        return false;
+    }
+    for (unsigned i = 0; i < c->extent.cluster_count; i++) {
+        const VmaCluster *cluster = &c->extent.clusters[i];
 
-    r->uses++;
-    for (unsigned i = 0; i < CACHED_EXTENTS; i++) {
-        Cached *other = &r->cache[i];
-
-        if (other->valid && other->number == place->extent) {
-            other->last_use = r->uses;
-            return other;
-        }
-        if (other->last_use < c->last_use) {
-            c = other;
+        if (cluster->mask &&
+            !vma_index_set_check(r->index, place->extent, cluster,
+                                 check_of(blocks_of(c, cluster->first_block),
+                                          cluster->mask))) {
+            return set_changed(error);
         }
     }
+    r->verified[place->extent / 8] |= 1u << place->extent % 8;
+    return true;
+}
+
+/* An extent that is in the cache, or NULL and the oldest in it. */
+static Cached *find_cached(RestoreRandom *r, uint32_t extent, Cached **oldest)
+{
+    *oldest = &r->cache[0];
+    for (unsigned i = 0; i < CACHED_EXTENTS; i++) {
+        Cached *c = &r->cache[i];
+
+        if (c->valid && c->number == extent) {
+            return c;
+        }
+        if (c->last_use < (*oldest)->last_use) {
+            *oldest = c;
+        }
+    }
+    return NULL;
+}
+
+/* Puts an extent into the cache. */
+static bool load_into(RestoreRandom *r, Cached *c, const VmaPlace *place,
+                      GError **error)
+{
     if (!c->buffer) {
         c->buffer = g_malloc(VMA_EXTENT_MAX_BYTES);
     }
-    r->loads++;
     c->number = place->extent;
-    c->last_use = r->uses;
-    c->valid = load(r, c, place->extent_offset, error);
-    if (!c->valid) {
-        g_prefix_error(error, "%s: extent at offset %" G_GUINT64_FORMAT ": ",
-                       restore_archive_label(r->archive),
-                       place->extent_offset);
-        return NULL;
-    }
-    return c;
+    c->valid = load(r, c, place, error);
+    return c->valid;
 }
 
-/* The stored blocks of a cluster; NULL: they are not what the index says. */
-static const uint8_t *find_blocks(const Cached *c, uint8_t device_id,
-                                  uint32_t number, const VmaPlace *place)
+/* Whether an extent in the cache has the cluster where the index says. */
+static bool has_cluster(const Cached *c, uint8_t device_id, uint32_t number,
+                        const VmaPlace *place)
 {
     for (unsigned i = 0; i < c->extent.cluster_count; i++) {
         const VmaCluster *cluster = &c->extent.clusters[i];
@@ -132,11 +173,48 @@ static const uint8_t *find_blocks(const Cached *c, uint8_t device_id,
         if (cluster->device_id == device_id && cluster->number == number &&
             cluster->mask == place->mask &&
             cluster->first_block == place->first_block) {
-            return c->buffer + sizeof(VmaExtentHeader) +
-                   (size_t)cluster->first_block * VMA_BLOCK_BYTES;
+            return true;
         }
     }
-    return NULL;
+    return false;
+}
+
+/* The stored blocks alone, of an extent that was verified before. */
+static bool read_again(RestoreRandom *r, const VmaPlace *place, GError **error)
+{
+    size_t bytes = (size_t)vma_mask_blocks(place->mask) * VMA_BLOCK_BYTES;
+    uint64_t offset = place->extent_offset + sizeof(VmaExtentHeader) +
+                      (uint64_t)place->first_block * VMA_BLOCK_BYTES;
+
+    return read_part(r, r->cluster, bytes, offset, error) &&
+           (check_of(r->cluster, place->mask) == place->check ||
+            set_changed(error));
+}
+
+/* The stored blocks of a cluster, valid until the next call. */
+static const uint8_t *get_blocks(RestoreRandom *r, uint8_t device_id,
+                                 uint32_t number, const VmaPlace *place,
+                                 GError **error)
+{
+    bool verified = r->verified[place->extent / 8] >> place->extent % 8 & 1;
+    Cached *oldest;
+    Cached *c = find_cached(r, place->extent, &oldest);
+
+    if (!c && verified) {
+        return read_again(r, place, error) ? r->cluster : NULL;
+    }
+    if (!c) {
+        c = load_into(r, oldest, place, error) ? oldest : NULL;
+    }
+    if (!c) {
+        return NULL;
+    }
+    c->last_use = ++r->uses;
+    if (!has_cluster(c, device_id, number, place)) {
+        set_changed(error);
+        return NULL;
+    }
+    return blocks_of(c, place->first_block);
 }
 
 /* The part from FROM on, as far as it lies within the cluster. */
@@ -167,22 +245,16 @@ static bool read_cluster(RestoreRandom *r, uint8_t device_id, uint32_t number,
 {
     const uint8_t *blocks;
     VmaPlace place;
-    Cached *c;
 
     if (!vma_index_find(r->index, device_id, number, &place)) {
         memset(to, 0, bytes);
         return true;
     }
-    c = get_extent(r, &place, error);
-    if (!c) {
-        return false;
-    }
-    blocks = find_blocks(c, device_id, number, &place);
+    blocks = get_blocks(r, device_id, number, &place, error);
     if (!blocks) {
-        backup_error_set_damaged(error, "%s: extent at offset %"
-                                 G_GUINT64_FORMAT ": it has changed",
-                                 restore_archive_label(r->archive),
-                                 place.extent_offset);
+        g_prefix_error(error, "%s: extent at offset %" G_GUINT64_FORMAT ": ",
+                       restore_archive_label(r->archive),
+                       place.extent_offset);
         return false;
     }
     copy(to, blocks, place.mask, from, bytes);

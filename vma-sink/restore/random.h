@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Reads an archive's disks at any place, through an index.  An extent is read
- * and verified as a whole; the last ones that were used are kept, in no more
- * than 64 MiB.  One thread.
+ * and verified as a whole when it is first used, and the last ones are kept, in
+ * no more than 64 MiB.  Of one that was verified and is not kept any more only
+ * the blocks that are wanted are read again, and checked by themselves; else a
+ * disk whose clusters are spread over the archive, as a guest has written to
+ * them, would take many times the archive's size to read.  One thread.
  */
 #ifndef RESTORE_RANDOM_H
 #define RESTORE_RANDOM_H
@@ -17,9 +20,9 @@
 
 typedef struct RestoreRandom RestoreRandom;
 
-/* Both are borrowed; INDEX is that of restore_scan(). */
+/* Both are borrowed; INDEX is that of restore_scan(), and gets checks. */
 RestoreRandom *restore_random_new(const RestoreArchive *archive,
-                                  const VmaIndex *index);
+                                  VmaIndex *index);
 void restore_random_free(RestoreRandom *random);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestoreRandom, restore_random_free)
 
@@ -32,7 +35,7 @@ bool restore_random_read(RestoreRandom *random, uint8_t device_id,
                          uint64_t offset, void *buffer, size_t bytes,
                          GError **error);
 
-/* How often an extent was read. */
-uint64_t restore_random_loads(const RestoreRandom *random);
+/* How much of the archive was read. */
+uint64_t restore_random_bytes(const RestoreRandom *random);
 
 #endif /* RESTORE_RANDOM_H */

@@ -91,7 +91,9 @@ static bool check_requests(const NbdTarget *n, GError **error)
 {
     if (n->errnum) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "the NBD server: %s", g_strerror(n->errnum));
+                    "the NBD server: %s", n->errnum == ENOTCONN
+                    ? "it has closed the connection"
+                    : g_strerror(n->errnum));
         return false;
     }
     return true;

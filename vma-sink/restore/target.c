@@ -75,7 +75,7 @@ static bool flush_zeroes(RestoreTarget *target, GError **error)
     }
     target->state = RESTORE_TARGET_PARTLY;
     if (!target->kind->zero(target, target->zero_offset, bytes, error)) {
-        g_prefix_error(error, "cannot write zeroes to '%s': ", target->name);
+        g_prefix_error(error, "cannot write '%s': ", target->name);
         return false;
     }
     return true;

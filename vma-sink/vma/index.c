@@ -14,8 +14,9 @@ typedef struct Entry {
     uint32_t extent;            /* in the index's table of extents */
     uint16_t mask;              /* never 0 */
     uint16_t first_block;
+    uint32_t check;
 } Entry;
-static_assert(sizeof(Entry) == 12, "memory for each cluster with data");
+static_assert(sizeof(Entry) == 16, "memory for each cluster with data");
 
 struct VmaIndex {
     GArray *extents;            /* of uint64_t, their offsets */
@@ -151,8 +152,25 @@ bool vma_index_find(const VmaIndex *index, uint8_t device_id, uint32_t cluster,
                                        entry->extent),
         .mask = entry->mask,
         .first_block = entry->first_block,
+        .check = entry->check,
     };
     return true;
+}
+
+bool vma_index_set_check(VmaIndex *index, uint32_t extent,
+                         const VmaCluster *cluster, uint32_t check)
+{
+    GArray *device = index->devices[cluster->device_id];
+    guint i = device ? count_before(device, cluster->number) : 0;
+    Entry *entry;
+
+    if (!device || !entry_at(device, i, cluster->number)) {
+        return false;
+    }
+    entry = &g_array_index(device, Entry, i);
+    entry->check = check;
+    return entry->extent == extent && entry->mask == cluster->mask &&
+           entry->first_block == cluster->first_block;
 }
 
 /* Whether a block is stored; I is the entry of its cluster, or of a later. */

@@ -5,7 +5,7 @@
  * reads the extents' headers, or a copy of the table, and has checked every
  * cluster before (it lies within its device, and is there once).
  *
- * It takes 12 bytes for a cluster with data, 8 for an extent with data, and
+ * It takes 16 bytes for a cluster with data, 8 for an extent with data, and
  * none for zeroes: some hundredths of a percent of the archive's size, whatever
  * sizes its devices claim to have.
  */
@@ -26,6 +26,7 @@ typedef struct VmaPlace {
     uint64_t extent_offset;     /* of its header in the archive */
     uint16_t mask;              /* bit i: block i is stored */
     uint16_t first_block;       /* of them, within the extent */
+    uint32_t check;             /* what was set last, at first 0 */
 } VmaPlace;
 
 VmaIndex *vma_index_new(void);
@@ -45,6 +46,13 @@ void vma_index_finish(VmaIndex *index);
 /* False: the cluster is all zeroes. */
 bool vma_index_find(const VmaIndex *index, uint8_t device_id, uint32_t cluster,
                     VmaPlace *place);
+
+/*
+ * Notes something of a cluster with data, for instance a checksum of its stored
+ * blocks.  False: EXTENT, by its number in the index, does not have it there.
+ */
+bool vma_index_set_check(VmaIndex *index, uint32_t extent,
+                         const VmaCluster *cluster, uint32_t check);
 
 /*
  * The run of stored blocks, or of zeroes, that begins at the byte FROM of a
