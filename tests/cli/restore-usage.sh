@@ -37,9 +37,11 @@ expect_exit 3 "$VMA_RESTORE" list a.raw
 expect_message 'not a VMA archive'
 
 printf '\x28\xb5\x2f\xfd rest' > zstd
+expect_exit 3 "$VMA_RESTORE" list zstd
+expect_message 'cannot decompress: '
 printf '\x1f\x8b rest' > gzip
 printf '\x89LZO\x00 rest' > lzop
-for name in zstd gzip lzop; do
+for name in gzip lzop; do
     expect_exit 2 "$VMA_RESTORE" verify $name
     expect_message "$name -dc FILE | vma-restore ... -"
     expect_exit 2 "$VMA_RESTORE" verify - < $name

@@ -107,14 +107,25 @@ static void archive_clear(Archive *a)
     g_free(a->path);
 }
 
-static VmaReader *archive_reader(Archive *a, int *fd)
+static IoInput *input_of(int fd)
+{
+    g_autofree char *note = NULL;
+    g_autoptr(GError) error = NULL;
+    IoInput *input = io_input_new(fd, 1, &note, &error);
+
+    g_assert_no_error(error);
+    return input;
+}
+
+static VmaReader *archive_reader(Archive *a, int *fd, IoInput **input)
 {
     g_autoptr(GError) error = NULL;
     VmaReader *reader;
 
     g_assert_true(io_output_finish(a->output, &error));
     *fd = open(a->path, O_RDONLY);
-    reader = vma_reader_new(*fd, &error);
+    *input = input_of(*fd);
+    reader = vma_reader_new(*input, &error);
     g_assert_no_error(error);
     return reader;
 }
@@ -132,6 +143,7 @@ static void round_trip(unsigned id, unsigned clusters, size_t last_bytes)
     g_autofree uint8_t *expected = g_malloc0(padded + VMA_CLUSTER_BYTES);
     g_autoptr(GError) error = NULL;
     g_autoptr(VmaWriter) writer = NULL;
+    g_autoptr(IoInput) input = NULL;
     g_autoptr(VmaReader) reader = NULL;
     Archive a = archive_new();
     unsigned extents;
@@ -142,7 +154,7 @@ static void round_trip(unsigned id, unsigned clusters, size_t last_bytes)
     add_pattern(writer, device);
     g_assert_true(vma_writer_finish(writer, &error));
     g_assert_cmpuint(vma_writer_zero_bytes(writer), ==, 0);
-    reader = archive_reader(&a, &fd);
+    reader = archive_reader(&a, &fd, &input);
     back = read_device(reader, device, &extents);
     /* And the end mark. */
     g_assert_cmpuint(extents, ==, (clusters + 58) / 59 + 1);
@@ -182,6 +194,7 @@ static void test_every_mask(void)
         info, 7, "disk", UINT64_C(65536) * VMA_CLUSTER_BYTES);
     g_autoptr(GError) error = NULL;
     g_autoptr(VmaWriter) writer = NULL;
+    g_autoptr(IoInput) input = NULL;
     g_autoptr(VmaReader) reader = NULL;
     const VmaExtent *extent;
     Archive a = archive_new();
@@ -205,7 +218,7 @@ static void test_every_mask(void)
     g_assert_true(vma_writer_finish(writer, &error));
     g_assert_cmpuint(vma_writer_zero_bytes(writer), ==,
                      device->size_bytes / 2);
-    reader = archive_reader(&a, &fd);
+    reader = archive_reader(&a, &fd, &input);
     while (vma_reader_next(reader, &extent, &error) == VMA_NEXT_EXTENT) {
         g_assert_true(vma_reader_verify_place(reader, &error));
         g_assert_true(vma_reader_verify_data(reader, &error));
@@ -332,7 +345,8 @@ static void test_header_fields(void)
 /* Reads to the end or the first error. */
 static VmaNext read_all(int fd, GError **error)
 {
-    g_autoptr(VmaReader) reader = vma_reader_new(fd, error);
+    g_autoptr(IoInput) input = input_of(fd);
+    g_autoptr(VmaReader) reader = vma_reader_new(input, error);
     const VmaExtent *extent;
     VmaNext next = reader ? VMA_NEXT_EXTENT : VMA_NEXT_ERROR;
 
@@ -354,6 +368,7 @@ static GBytes *small_archive(void)
     BackupDevice *device = backup_info_add_device(
         info, 1, "disk", UINT64_C(61) * VMA_CLUSTER_BYTES);
     g_autoptr(VmaWriter) writer = NULL;
+    g_autoptr(IoInput) input = NULL;
     g_autoptr(VmaReader) reader = NULL;
     Archive a = archive_new();
     GBytes *bytes;
@@ -369,7 +384,7 @@ static GBytes *small_archive(void)
         vma_writer_add_data(writer, device, i, 1);
     }
     g_assert_true(vma_writer_finish(writer, NULL));
-    reader = archive_reader(&a, &fd);
+    reader = archive_reader(&a, &fd, &input);
     bytes = bytes_of_fd(fd);
     close(fd);
     archive_clear(&a);

@@ -24,8 +24,6 @@
 #include "io/io.h"
 #include "io/zstd-reader.h"
 
-#define MAGIC_BYTES 4u
-
 /* Of the stream, and how many of them are ahead. */
 #define PIECE_BYTES (UINT32_C(1) << 20)
 #define PIECES 4u
@@ -51,8 +49,9 @@ struct IoInput {
     InputKind kind;
     unsigned threads;
     bool seekable;              /* the file is */
-    uint64_t file_bytes;        /* 0: not known */
-    uint8_t head[MAGIC_BYTES];  /* what was read to look at it */
+    uint64_t start;             /* of the input in the file; 0 with a table */
+    uint64_t file_bytes;        /* from there on; 0: not known */
+    uint8_t head[IO_INPUT_HEAD_BYTES];  /* what was read to look at it */
     size_t head_bytes;
     IoZstdTable *table;         /* FRAMES */
     uint32_t largest;           /* FRAMES: of what a frame decompresses to */
@@ -86,12 +85,14 @@ struct IoInput {
 
 static bool look_at_start(IoInput *in, GError **error)
 {
+    off_t start = lseek(in->fd, 0, SEEK_CUR);
     struct stat st;
 
+    in->seekable = start >= 0;
+    in->start = MAX(start, 0);
     if (fstat(in->fd, &st) == 0 && S_ISREG(st.st_mode)) {
-        in->file_bytes = st.st_size;
+        in->file_bytes = MAX(st.st_size - (off_t)in->start, 0);
     }
-    in->seekable = lseek(in->fd, 0, SEEK_CUR) == 0;
     if (!io_read(in->fd, in->head, sizeof(in->head), &in->head_bytes, error)) {
         return false;
     }
@@ -115,7 +116,8 @@ static bool look_at_end(IoInput *in, char **note, GError **error)
 {
     g_autoptr(GError) bad = NULL;
 
-    if (in->kind != INPUT_STREAM || !in->seekable || in->file_bytes == 0) {
+    if (in->kind != INPUT_STREAM || !in->seekable || in->start > 0 ||
+        in->file_bytes == 0) {
         return true;
     }
     if (!io_zstd_table_read(in->fd, in->file_bytes, &in->table, &bad)) {
@@ -459,7 +461,7 @@ bool io_input_read_at(IoInput *in, void *buffer, size_t bytes, uint64_t offset,
     *got = 0;
     g_assert(io_input_is_seekable(in));
     if (in->kind == INPUT_PLAIN) {
-        return io_pread(in->fd, buffer, bytes, offset, got, error);
+        return io_pread(in->fd, buffer, bytes, in->start + offset, got, error);
     }
     while (*got < bytes && offset < io_input_bytes(in)) {
         uint32_t number = find_frame(in, offset);
@@ -495,6 +497,12 @@ uint64_t io_input_bytes_read(const IoInput *in)
 bool io_input_is_compressed(const IoInput *in)
 {
     return in->kind != INPUT_PLAIN;
+}
+
+size_t io_input_head(const IoInput *in, uint8_t head[IO_INPUT_HEAD_BYTES])
+{
+    memcpy(head, in->head, in->head_bytes);
+    return in->head_bytes;
 }
 
 const IoZstdTable *io_input_table(const IoInput *in)

@@ -61,6 +61,10 @@ uint64_t io_input_bytes_read(const IoInput *input);
 
 bool io_input_is_compressed(const IoInput *input);
 
+/* The file's first bytes, for who wants to know what else it may be. */
+#define IO_INPUT_HEAD_BYTES 4u
+size_t io_input_head(const IoInput *input, uint8_t head[IO_INPUT_HEAD_BYTES]);
+
 /* NULL: there is none, or it is not usable. */
 const IoZstdTable *io_input_table(const IoInput *input);
 

@@ -16,6 +16,7 @@ struct RestoreArchive {
     char *label;                /* for messages */
     int fd;
     bool close_fd;
+    IoInput *input;
     VmaReader *reader;
     RestoreCheck *check;
     VmaExtent extent;           /* the current one, without bad clusters */
@@ -30,53 +31,31 @@ struct RestoreArchive {
     GError *first_finding;
 };
 
+/* What can't be read.  zstd can. */
 typedef struct Compression {
     const char *name;
-    const char *command;
     uint8_t magic[4];
     size_t magic_bytes;
 } Compression;
 
 static const Compression compressions[] = {
-    { "zstd", "zstd", { 0x28, 0xb5, 0x2f, 0xfd }, 4 },
-    { "gzip", "gzip", { 0x1f, 0x8b }, 2 },
-    { "lzop", "lzop", { 0x89, 'L', 'Z', 'O' }, 4 },
+    { "gzip", { 0x1f, 0x8b }, 2 },
+    { "lzop", { 0x89, 'L', 'Z', 'O' }, 4 },
 };
 
-/*
- * The first bytes of a file or a pipe without taking them from it; fewer or
- * none where that is not possible.
- */
-static ssize_t peek(int fd, uint8_t *start, size_t bytes)
+static bool check_compression(const IoInput *input, GError **error)
 {
-    ssize_t got = pread(fd, start, bytes, lseek(fd, 0, SEEK_CUR));
-    int pipefd[2];
+    uint8_t head[IO_INPUT_HEAD_BYTES];
+    size_t bytes = io_input_head(input, head);
 
-    if (got >= 0 || pipe2(pipefd, O_CLOEXEC) < 0) {
-        return got;
-    }
-    got = tee(fd, pipefd[1], bytes, 0);
-    if (got > 0) {
-        got = read(pipefd[0], start, got);
-    }
-    close(pipefd[0]);
-    close(pipefd[1]);
-    return got;
-}
-
-static bool check_uncompressed(int fd, GError **error)
-{
-    uint8_t start[4];
-    ssize_t got = peek(fd, start, sizeof(start));
-
-    for (size_t i = 0; got > 0 && i < G_N_ELEMENTS(compressions); i++) {
+    for (size_t i = 0; i < G_N_ELEMENTS(compressions); i++) {
         const Compression *c = &compressions[i];
 
-        if ((size_t)got >= c->magic_bytes &&
-            memcmp(start, c->magic, c->magic_bytes) == 0) {
+        if (bytes >= c->magic_bytes &&
+            memcmp(head, c->magic, c->magic_bytes) == 0) {
             g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                        "it is compressed with %s, which can't be read yet (use"
-                        " '%s -dc FILE | %s ... -')", c->name, c->command,
+                        "it is compressed with %s, which can't be read (use "
+                        "'%s -dc FILE | %s ... -')", c->name, c->name,
                         g_get_prgname());
             return false;
         }
@@ -108,8 +87,7 @@ static bool open_archive(RestoreArchive *a, const char *path, GError **error)
     return true;
 }
 
-/* Takes over what was found; whether reading goes on. */
-static bool found(RestoreArchive *a, GError *finding, GError **error)
+bool restore_archive_found(RestoreArchive *a, GError *finding, GError **error)
 {
     if (!a->func || finding->code == BACKUP_ERROR_FAILED) {
         g_propagate_prefixed_error(error, finding, "%s: ", a->label);
@@ -126,19 +104,48 @@ static bool found(RestoreArchive *a, GError *finding, GError **error)
     return true;
 }
 
+/* IoInputDamageFunc */
+static void found_in_input(const char *message, void *opaque)
+{
+    GError *finding = NULL;
+
+    backup_error_set_damaged(&finding, "%s", message);
+    (void)restore_archive_found(opaque, finding, NULL);
+}
+
+static bool open_input(RestoreArchive *a, GError **error)
+{
+    g_autofree char *note = NULL;
+
+    a->input = io_input_new(a->fd, g_get_num_processors(), &note, error);
+    if (!a->input || !check_compression(a->input, error)) {
+        return false;
+    }
+    if (a->func) {
+        io_input_go_on(a->input, found_in_input, a);
+    }
+    if (note && a->func) {
+        found_in_input(note, a);
+    } else if (note) {
+        backup_error_set_damaged(error, "%s", note);
+        return false;
+    }
+    return true;
+}
+
 /* The header; what is wrong with it is told where reading goes on. */
 static bool read_header(RestoreArchive *a, GError **error)
 {
     g_autoptr(GPtrArray) findings = g_ptr_array_new_with_free_func(g_free);
 
-    a->reader = a->func ? vma_reader_new_damaged(a->fd, findings, error)
-                        : vma_reader_new(a->fd, error);
+    a->reader = a->func ? vma_reader_new_damaged(a->input, findings, error)
+                        : vma_reader_new(a->input, error);
     for (guint i = 0; a->reader && i < findings->len; i++) {
         GError *finding = NULL;
 
         backup_error_set_damaged(&finding, "%s",
                                  (char *)g_ptr_array_index(findings, i));
-        (void)found(a, finding, NULL);
+        (void)restore_archive_found(a, finding, NULL);
     }
     return a->reader != NULL;
 }
@@ -151,7 +158,7 @@ RestoreArchive *restore_archive_new_damaged(const char *path,
 
     a->func = func;
     a->opaque = opaque;
-    if (!open_archive(a, path, error) || !check_uncompressed(a->fd, error) ||
+    if (!open_archive(a, path, error) || !open_input(a, error) ||
         !read_header(a, error)) {
         g_prefix_error(error, "%s: ", a->label);
         return NULL;
@@ -173,6 +180,7 @@ void restore_archive_free(RestoreArchive *a)
     g_clear_error(&a->first_finding);
     restore_check_free(a->check);
     vma_reader_free(a->reader);
+    io_input_free(a->input);
     if (a->close_fd) {
         close(a->fd);
     }
@@ -232,7 +240,7 @@ static bool check_clusters(RestoreArchive *a, const VmaExtent *extent,
         finding->message = g_strdup_printf("%s (and %u more of its clusters)",
                                            message, bad - 1);
     }
-    return found(a, finding, error);
+    return restore_archive_found(a, finding, error);
 }
 
 /* Bytes of a disk that stand in the current extent, which may be wrong. */
@@ -304,7 +312,8 @@ static VmaNext end(RestoreArchive *a, GError **error)
     GError *finding = NULL;
 
     return a->findings > 0 || restore_check_end(a->check, &finding) ||
-           found(a, finding, error) ? VMA_NEXT_END : VMA_NEXT_ERROR;
+           restore_archive_found(a, finding, error)
+           ? VMA_NEXT_END : VMA_NEXT_ERROR;
 }
 
 VmaNext restore_archive_next(RestoreArchive *a, const VmaExtent **extent,
@@ -321,7 +330,8 @@ VmaNext restore_archive_next(RestoreArchive *a, const VmaExtent **extent,
             /* What stands in a wrong place is still what it says it is. */
             if (!vma_reader_verify_place(a->reader, &finding)) {
                 prefix_extent(a, &finding);
-                if (!found(a, g_steal_pointer(&finding), error)) {
+                if (!restore_archive_found(a, g_steal_pointer(&finding),
+                                           error)) {
                     return VMA_NEXT_ERROR;
                 }
             }
@@ -342,9 +352,10 @@ VmaNext restore_archive_next(RestoreArchive *a, const VmaExtent **extent,
             break;
         }
         if (a->lost && finding->code == BACKUP_ERROR_INCOMPLETE) {
-            return found(a, finding, error) ? end(a, error) : VMA_NEXT_ERROR;
+            return restore_archive_found(a, finding, error)
+                   ? end(a, error) : VMA_NEXT_ERROR;
         }
-        if (!found(a, finding, error)) {
+        if (!restore_archive_found(a, finding, error)) {
             return VMA_NEXT_ERROR;
         }
     }
@@ -374,6 +385,16 @@ VmaDigestKind restore_archive_digest_kind(const RestoreArchive *a)
 int restore_archive_fd(const RestoreArchive *a)
 {
     return a->fd;
+}
+
+IoInput *restore_archive_input(const RestoreArchive *a)
+{
+    return a->input;
+}
+
+uint64_t restore_archive_header_bytes(const RestoreArchive *a)
+{
+    return vma_reader_header_bytes(a->reader);
 }
 
 const char *restore_archive_label(const RestoreArchive *a)

@@ -19,9 +19,10 @@ typedef struct RestoreArchive RestoreArchive;
 
 /*
  * Opens PATH, or takes standard input for "-", and reads the header.  A
- * terminal and compressed archives are refused.
+ * terminal is refused, and what is compressed with anything but zstd.
  */
 RestoreArchive *restore_archive_new(const char *path, GError **error);
+
 /* Is told what is wrong, and where in the archive, in one sentence. */
 typedef void RestoreFindingFunc(const char *finding, void *opaque);
 
@@ -53,13 +54,23 @@ const RestoreCheck *restore_archive_check(const RestoreArchive *archive);
 VmaNext restore_archive_next(RestoreArchive *archive, const VmaExtent **extent,
                              GError **error);
 
+/*
+ * Takes over what is wrong with the archive, as if it was found while reading.
+ * False: reading does not go on.
+ */
+bool restore_archive_found(RestoreArchive *archive, GError *finding,
+                           GError **error);
+
 /* Whether nothing was found; else *error is the worst kind there was. */
 bool restore_archive_verdict(const RestoreArchive *archive, GError **error);
 
 VmaDigestKind restore_archive_digest_kind(const RestoreArchive *archive);
 
-/* What it is read from; right after it was opened, at its first extent. */
+/* What it is read from: the file, the bytes in it; and its header's size. */
 int restore_archive_fd(const RestoreArchive *archive);
+IoInput *restore_archive_input(const RestoreArchive *archive);
+uint64_t restore_archive_header_bytes(const RestoreArchive *archive);
+
 /* What messages call it. */
 const char *restore_archive_label(const RestoreArchive *archive);
 

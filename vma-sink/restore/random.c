@@ -8,7 +8,6 @@
 #include <xxhash.h>
 
 #include "backup/error.h"
-#include "io/io.h"
 #include "vma/digest.h"
 
 /* 59 MiB, as far as extents are full. */
@@ -66,8 +65,8 @@ static bool read_part(RestoreRandom *r, void *buffer, size_t bytes,
 {
     size_t got;
 
-    if (!io_pread(restore_archive_fd(r->archive), buffer, bytes, offset, &got,
-                  error)) {
+    if (!io_input_read_at(restore_archive_input(r->archive), buffer, bytes,
+                          offset, &got, error)) {
         return false;
     }
     r->bytes += got;

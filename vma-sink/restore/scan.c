@@ -7,11 +7,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "backup/error.h"
-#include "io/io.h"
+#include "io/input.h"
 #include "restore/check.h"
+#include "restore/seek.h"
 #include "vma/digest.h"
 
 bool restore_scan_size(const RestoreArchive *archive, uint64_t *bytes)
@@ -42,23 +42,22 @@ static bool is_end_mark(VmaExtentHeader *header, const uuid_t uuid)
 bool restore_scan_end_mark(const RestoreArchive *archive,
                            RestoreEndMark *end_mark, GError **error)
 {
-    int fd = restore_archive_fd(archive);
-    off_t first = lseek(fd, 0, SEEK_CUR);
+    IoInput *input = restore_archive_input(archive);
+    uint64_t size = io_input_bytes(input);
     VmaExtentHeader header;
-    uint64_t size;
     size_t got;
 
     *end_mark = RESTORE_END_MARK_UNKNOWN;
-    if (restore_archive_digest_kind(archive) != VMA_DIGEST_XXH3 || first < 0 ||
-        !restore_scan_size(archive, &size)) {
+    if (restore_archive_digest_kind(archive) != VMA_DIGEST_XXH3 ||
+        !io_input_is_seekable(input) || size == 0) {
         return true;
     }
     *end_mark = RESTORE_END_MARK_MISSING;
-    if (size < first + sizeof(header)) {
+    if (size < restore_archive_header_bytes(archive) + sizeof(header)) {
         return true;
     }
-    if (!io_pread(fd, &header, sizeof(header), size - sizeof(header), &got,
-                  error)) {
+    if (!io_input_read_at(input, &header, sizeof(header),
+                          size - sizeof(header), &got, error)) {
         g_prefix_error(error, "%s: cannot read its end: ",
                        restore_archive_label(archive));
         return false;
@@ -77,7 +76,7 @@ typedef struct Scan {
     VmaDigests *digests;        /* NULL: the archive has none that we know */
     VmaIndex *index;
     uint64_t offset;            /* of the current extent */
-    uint64_t size_bytes;        /* of the file */
+    uint64_t size_bytes;        /* of the archive */
 } Scan;
 
 static void set_cut(const Scan *s, const char *where, GError **error)
@@ -121,8 +120,8 @@ static bool scan_extent(Scan *s, GError **error)
     VmaExtent extent;
     size_t got;
 
-    if (!io_pread(restore_archive_fd(s->archive), &header, sizeof(header),
-                  s->offset, &got, error)) {
+    if (!io_input_read_at(restore_archive_input(s->archive), &header,
+                          sizeof(header), s->offset, &got, error)) {
         g_prefix_error(error, "cannot read the archive at offset %"
                        G_GUINT64_FORMAT ": ", s->offset);
         return false;
@@ -157,33 +156,64 @@ static bool scan_all(Scan *s, GError **error)
            restore_check_end(s->check, error);
 }
 
-VmaIndex *restore_scan(const RestoreArchive *archive, GError **error)
+/* What has no end that is known, or has to be read from the front. */
+static bool check_seekable(const RestoreArchive *archive, GError **error)
+{
+    IoInput *input = restore_archive_input(archive);
+
+    if (io_input_is_seekable(input) && io_input_bytes(input) > 0) {
+        return true;
+    }
+    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                "%s: an archive is not in the order of its disks, so only of a "
+                "file%s can a disk be read in order",
+                restore_archive_label(archive),
+                io_input_is_compressed(input)
+                ? " that is not compressed, or has a seek table," : "");
+    return false;
+}
+
+/* Reads every extent's header. */
+static bool fill_by_scan(const RestoreArchive *archive, VmaIndex *index,
+                         GError **error)
 {
     int fd = restore_archive_fd(archive);
-    g_autoptr(VmaIndex) index = vma_index_new();
     g_autoptr(RestoreCheck) check =
         restore_check_new(restore_archive_info(archive));
     g_autoptr(VmaDigests) digests =
         restore_archive_digest_kind(archive) == VMA_DIGEST_XXH3
         ? vma_digests_new() : NULL;
-    Scan scan = { archive, check, digests, index, 0, 0 };
+    Scan scan = {
+        .archive = archive,
+        .check = check,
+        .digests = digests,
+        .index = index,
+        .offset = restore_archive_header_bytes(archive),
+        .size_bytes = io_input_bytes(restore_archive_input(archive)),
+    };
 
-    if (lseek(fd, 0, SEEK_CUR) < 0 || !restore_scan_size(archive,
-                                                         &scan.size_bytes)) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                    "%s: an archive is not in the order of its disks, so only "
-                    "of a file can a disk be read in order",
-                    restore_archive_label(archive));
-        return NULL;
-    }
-    scan.offset = lseek(fd, 0, SEEK_CUR);
     /* Only advice: most of the file is passed over. */
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
     if (!scan_all(&scan, error)) {
+        return false;
+    }
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_NORMAL);
+    return true;
+}
+
+VmaIndex *restore_scan(const RestoreArchive *archive, GError **error)
+{
+    g_autoptr(VmaIndex) index = vma_index_new();
+    bool found;
+
+    if (!check_seekable(archive, error)) {
+        return NULL;
+    }
+    if (!restore_seek_load(archive, index, &found, error) ||
+        (!found && !fill_by_scan(archive, index, error))) {
         g_prefix_error(error, "%s: ", restore_archive_label(archive));
         return NULL;
     }
-    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_NORMAL);
     vma_index_finish(index);
     return g_steal_pointer(&index);
 }

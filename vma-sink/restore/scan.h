@@ -30,8 +30,8 @@ bool restore_scan_size(const RestoreArchive *archive, uint64_t *bytes);
 /*
  * Reads the header of every extent and checks what can be checked without the
  * data: each header, that all extents are there, and that every cluster is
- * there once.  Offsets in the index are those in the file.  NULL: the archive
- * is damaged, incomplete, or (of kind USAGE) a pipe.
+ * there once.  Of a compressed archive its index is read instead, if it has
+ * one.  NULL: the archive is damaged, incomplete, or (of kind USAGE) a pipe.
  */
 VmaIndex *restore_scan(const RestoreArchive *archive, GError **error);
 

@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "restore/archive.h"
 #include "restore/lost.h"
+#include "restore/seek.h"
 
 static void print_finding(const char *finding, void *opaque)
 {
@@ -72,6 +73,15 @@ static void print_extent_of_check(const RestoreArchive *archive)
     }
 }
 
+/* That of a compressed archive, which reading front to back has no use for. */
+static bool verify_index(RestoreArchive *archive, GError **error)
+{
+    GError *finding = NULL;
+
+    return restore_seek_verify(archive, &finding) ||
+           restore_archive_found(archive, finding, error);
+}
+
 bool restore_verify(const char *path, GError **error)
 {
     g_autoptr(RestoreArchive) archive = restore_archive_new_damaged(
@@ -86,7 +96,7 @@ bool restore_verify(const char *path, GError **error)
     do {
         next = restore_archive_next(archive, &extent, error);
     } while (next == VMA_NEXT_EXTENT);
-    if (next == VMA_NEXT_ERROR) {
+    if (next == VMA_NEXT_ERROR || !verify_index(archive, error)) {
         return false;
     }
     if (!restore_archive_verdict(archive, &verdict)) {

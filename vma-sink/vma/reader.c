@@ -25,6 +25,7 @@ struct VmaReader {
     BackupInfo *info;
     const BackupDevice *devices[VMA_DEVICES];   /* of info; NULL: none */
     VmaDigestKind digest_kind;
+    size_t header_bytes;
     VmaDigests *digests;        /* NULL unless the kind is known */
 
     /* Its current place is where the current extent begins. */
@@ -36,7 +37,7 @@ struct VmaReader {
     unsigned searches;          /* within bad extents */
 };
 
-/* For errors of the descriptor itself. */
+/* For errors of the input itself. */
 static bool read_failed(uint64_t offset, GError **error)
 {
     g_prefix_error(error, "cannot read the archive at offset %"
@@ -171,16 +172,17 @@ static bool decode_header(VmaReader *r, size_t *bytes, GPtrArray *findings,
     return false;
 }
 
-static VmaReader *reader_new(int fd, GPtrArray *findings, GError **error)
+static VmaReader *reader_new(IoInput *input, GPtrArray *findings, GError **error)
 {
     g_autoptr(VmaReader) r = g_new0(VmaReader, 1);
     size_t bytes;
 
-    vma_window_init(&r->window, fd, 2 * EXTENT_AND_NEXT_BYTES);
+    vma_window_init(&r->window, input, 2 * EXTENT_AND_NEXT_BYTES);
     if (!decode_header(r, &bytes, findings, error)) {
         return NULL;
     }
     r->taken_bytes = bytes;
+    r->header_bytes = bytes;
     if (r->digest_kind == VMA_DIGEST_XXH3) {
         r->digests = vma_digests_new();
     }
@@ -192,14 +194,15 @@ static VmaReader *reader_new(int fd, GPtrArray *findings, GError **error)
     return g_steal_pointer(&r);
 }
 
-VmaReader *vma_reader_new(int fd, GError **error)
+VmaReader *vma_reader_new(IoInput *input, GError **error)
 {
-    return reader_new(fd, NULL, error);
+    return reader_new(input, NULL, error);
 }
 
-VmaReader *vma_reader_new_damaged(int fd, GPtrArray *findings, GError **error)
+VmaReader *vma_reader_new_damaged(IoInput *input, GPtrArray *findings,
+                                  GError **error)
 {
-    return reader_new(fd, findings, error);
+    return reader_new(input, findings, error);
 }
 
 void vma_reader_free(VmaReader *r)
@@ -210,6 +213,11 @@ void vma_reader_free(VmaReader *r)
         vma_window_clear(&r->window);
         g_free(r);
     }
+}
+
+uint64_t vma_reader_header_bytes(const VmaReader *r)
+{
+    return r->header_bytes;
 }
 
 const BackupInfo *vma_reader_info(const VmaReader *r)

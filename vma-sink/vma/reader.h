@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads an archive front to back from a descriptor, which may be a pipe.  It
+ * Reads an archive front to back from an input, which may be a pipe.  It
  * verifies each header by itself, and the end mark where there is one; whether
  * the clusters make up whole devices is for the caller to check.
  *
  * Errors are of kind DAMAGED, INCOMPLETE (cut inside a header or an extent) or
- * FAILED (the descriptor can't be read), and give the offset in the archive.
+ * FAILED (the input can't be read), and give the offset in the archive.
  */
 #ifndef VMA_READER_H
 #define VMA_READER_H
@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "backup/info.h"
+#include "io/input.h"
 #include "vma/digest.h"
 #include "vma/extent.h"
 
@@ -26,10 +27,9 @@ typedef enum VmaNext {
 } VmaNext;
 
 /*
- * Reads and verifies the header, and nothing behind it.  The descriptor is
- * borrowed.
+ * Reads and verifies the header, and nothing behind it.  The input is borrowed.
  */
-VmaReader *vma_reader_new(int fd, GError **error);
+VmaReader *vma_reader_new(IoInput *input, GError **error);
 
 /*
  * The same, past damage of the header, if magic and version are right, there is
@@ -37,10 +37,14 @@ VmaReader *vma_reader_new(int fd, GError **error);
  * each thing that is wrong is appended to FINDINGS; where there is one, any of
  * what vma_reader_info() tells may be wrong, and more than the header was read.
  */
-VmaReader *vma_reader_new_damaged(int fd, GPtrArray *findings, GError **error);
+VmaReader *vma_reader_new_damaged(IoInput *input, GPtrArray *findings,
+                                  GError **error);
 
 void vma_reader_free(VmaReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmaReader, vma_reader_free)
+
+/* Where the first extent begins. */
+uint64_t vma_reader_header_bytes(const VmaReader *reader);
 
 /* Valid as long as the reader. */
 const BackupInfo *vma_reader_info(const VmaReader *reader);

@@ -6,15 +6,13 @@
 
 #include <string.h>
 
-#include "io/io.h"
-
 /* So little is moved to the front at once, where the caches know the place. */
 #define MOVE_BYTES 512u
 
-void vma_window_init(VmaWindow *w, int fd, size_t room)
+void vma_window_init(VmaWindow *w, IoInput *input, size_t room)
 {
     *w = (VmaWindow) {
-        .fd = fd,
+        .input = input,
         .buffer = g_malloc(room),
         .capacity = room,
     };
@@ -46,7 +44,8 @@ bool vma_window_fill(VmaWindow *w, size_t bytes, GError **error)
             w->buffer = g_realloc(w->buffer, w->capacity);
         }
         step = MIN(step, w->capacity - w->end);
-        if (!io_read(w->fd, w->buffer + w->end, step, &got, error)) {
+        if (!io_input_read(w->input, w->buffer + w->end, step, &got, error)) {
+            w->end += got;
             return false;
         }
         w->end += got;

@@ -12,8 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "io/input.h"
+
 typedef struct VmaWindow {
-    int fd;                     /* borrowed */
+    IoInput *input;             /* borrowed */
     uint8_t *buffer;
     size_t capacity;
     size_t at;                  /* where the current place is in the buffer */
@@ -22,7 +24,7 @@ typedef struct VmaWindow {
 } VmaWindow;
 
 /* Room for ROOM bytes, more where more is asked for. */
-void vma_window_init(VmaWindow *window, int fd, size_t room);
+void vma_window_init(VmaWindow *window, IoInput *input, size_t room);
 void vma_window_clear(VmaWindow *window);
 
 /* What is in memory from the current place on, until the next call. */
@@ -38,8 +40,8 @@ static inline size_t vma_window_bytes(const VmaWindow *window)
 
 /*
  * Reads until there are BYTES bytes, or fewer where the input ends.  The
- * buffer grows only as fast as they really arrive.  False: the descriptor can't
- * be read.
+ * buffer grows only as fast as they really arrive.  False: the input can't be
+ * read.
  *
  * Each byte is moved once at the most for each ROOM / 2 bytes that are passed
  * over, as long as no more than ROOM / 2 are asked for.

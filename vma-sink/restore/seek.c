@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The index of a compressed archive, brought into memory.
+ */
+#include "restore/seek.h"
+
+#include "vma/format.h"
+#include "vma/seek-index.h"
+
+/* The order of extents, and of their clusters. */
+static gint compare_places(gconstpointer a, gconstpointer b)
+{
+    const VmaSeekRun *x = a;
+    const VmaSeekRun *y = b;
+
+    return x->frame != y->frame ? (x->frame < y->frame ? -1 : 1) :
+           x->extent_offset != y->extent_offset
+           ? (x->extent_offset < y->extent_offset ? -1 : 1) :
+           (int)x->slot - y->slot;
+}
+
+/* The runs with data, by their places. */
+static GArray *stored_runs(const VmaSeekIndex *seek)
+{
+    GArray *runs = g_array_new(FALSE, FALSE, sizeof(VmaSeekRun));
+
+    for (uint32_t i = 0; i < vma_seek_index_runs(seek); i++) {
+        VmaSeekRun run = vma_seek_index_run(seek, i);
+
+        if (run.mask) {
+            g_array_append_val(runs, run);
+        }
+    }
+    g_array_sort(runs, compare_places);
+    return runs;
+}
+
+/*
+ * The clusters of the extent of the run AT, which are in the runs from there
+ * on; returns the first run of another extent.
+ */
+static guint gather_extent(const GArray *runs, guint at, VmaExtent *extent)
+{
+    const VmaSeekRun *first = &g_array_index(runs, VmaSeekRun, at);
+
+    *extent = (VmaExtent) { };
+    for (; at < runs->len; at++) {
+        const VmaSeekRun *run = &g_array_index(runs, VmaSeekRun, at);
+        unsigned block = (run->block_offset - run->extent_offset -
+                          sizeof(VmaExtentHeader)) / VMA_BLOCK_BYTES;
+
+        if (run->frame != first->frame ||
+            run->extent_offset != first->extent_offset ||
+            extent->cluster_count + run->count > VMA_CLUSTERS_PER_EXTENT) {
+            break;
+        }
+        for (unsigned i = 0; i < run->count; i++) {
+            extent->clusters[extent->cluster_count++] = (VmaCluster) {
+                .device_id = run->device_id,
+                .number = run->number + i,
+                .mask = run->mask,
+                .first_block = block + i * vma_mask_blocks(run->mask),
+            };
+        }
+        extent->block_count = block + run->count * vma_mask_blocks(run->mask);
+    }
+    return at;
+}
+
+static bool fill_by_runs(const IoZstdTable *table, const VmaSeekIndex *seek,
+                         VmaIndex *index, GError **error)
+{
+    g_autoptr(GArray) runs = stored_runs(seek);
+    guint next;
+
+    for (guint i = 0; i < runs->len; i = next) {
+        const VmaSeekRun *run = &g_array_index(runs, VmaSeekRun, i);
+        uint64_t offset = io_zstd_table_frame(table, run->frame)
+                              .content_offset + run->extent_offset;
+        VmaExtent extent;
+
+        next = gather_extent(runs, i, &extent);
+        if (!vma_index_add(index, offset, &extent, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* *seek becomes NULL where there is no index. */
+static bool read_index(const RestoreArchive *archive, VmaSeekIndex **seek,
+                       GError **error)
+{
+    const IoZstdTable *table = io_input_table(restore_archive_input(archive));
+
+    *seek = NULL;
+    if (table &&
+        (!vma_seek_index_read(restore_archive_fd(archive), table, seek,
+                              error) ||
+         (*seek && !vma_seek_index_matches(*seek,
+                                           restore_archive_info(archive),
+                                           error)))) {
+        g_clear_pointer(seek, vma_seek_index_free);
+        g_prefix_error(error, "the index: ");
+        return false;
+    }
+    return true;
+}
+
+bool restore_seek_load(const RestoreArchive *archive, VmaIndex *index,
+                       bool *found, GError **error)
+{
+    const IoZstdTable *table = io_input_table(restore_archive_input(archive));
+    g_autoptr(VmaSeekIndex) seek = NULL;
+    bool ok = read_index(archive, &seek, error);
+
+    *found = seek != NULL;
+    return ok && (!seek || fill_by_runs(table, seek, index, error));
+}
+
+bool restore_seek_verify(const RestoreArchive *archive, GError **error)
+{
+    g_autoptr(VmaSeekIndex) seek = NULL;
+
+    return read_index(archive, &seek, error);
+}
