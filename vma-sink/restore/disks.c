@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which disks are to be restored, and to what.
+ * Which disks are to be restored, to what, and whether that goes together.
  */
 #include "restore/disks.h"
 
@@ -8,6 +8,23 @@
 #include <sys/stat.h>
 
 #include "backup/error.h"
+#include "restore/check.h"
+
+/* False, for the caller to return. */
+static bool set_usage(GError **error, const char *format, ...)
+    G_GNUC_PRINTF(2, 3);
+
+static bool set_usage(GError **error, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE, "%s", text);
+    return false;
+}
 
 /* nbd://, nbds://, nbd+unix:// and so on. */
 static bool is_nbd(const char *target)
@@ -65,10 +82,8 @@ static bool check_unique(const BackupInfo *info, const BackupDevice *device,
         const BackupDevice *other = g_ptr_array_index(info->devices, i);
 
         if (other != device && strcmp(other->name, device->name) == 0) {
-            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                        "the archive has more than one disk '%s'",
-                        device->name);
-            return false;
+            return set_usage(error, "the archive has more than one disk '%s'",
+                             device->name);
         }
     }
     return true;
@@ -81,44 +96,21 @@ static bool parse(RestoreDisks *disks, const BackupInfo *info,
     const BackupDevice *device = find(info, argument, &target);
 
     if (!device) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                    "the archive has no disk '%.*s'",
-                    (int)strcspn(argument, "="), argument);
-        return false;
+        return set_usage(error, "the archive has no disk '%.*s'",
+                         (int)strcspn(argument, "="), argument);
     }
     if (!check_unique(info, device, error)) {
         return false;
     }
     if (disks->selected[device->id]) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                    "disk '%s' is named twice", device->name);
-        return false;
+        return set_usage(error, "disk '%s' is named twice", device->name);
     }
     if (target && !*target) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                    "disk '%s' has an empty target", device->name);
-        return false;
+        return set_usage(error, "disk '%s' has an empty target", device->name);
     }
     disks->selected[device->id] = true;
     disks->targets[device->id] = target;
     disks->forms[device->id] = form_of(target);
-    return true;
-}
-
-bool restore_disks_parse(RestoreDisks *disks, const BackupInfo *info,
-                         const char *const *arguments, GError **error)
-{
-    *disks = (RestoreDisks) { .all = !arguments };
-    for (guint i = 0; disks->all && i < info->devices->len; i++) {
-        const BackupDevice *device = g_ptr_array_index(info->devices, i);
-
-        disks->selected[device->id] = true;
-    }
-    for (; arguments && *arguments; arguments++) {
-        if (!parse(disks, info, *arguments, error)) {
-            return false;
-        }
-    }
     return true;
 }
 
@@ -142,6 +134,61 @@ guint restore_disks_count_form(const RestoreDisks *disks, RestoreForm form)
     return count;
 }
 
+guint restore_disks_count_in_place(const RestoreDisks *disks)
+{
+    return restore_disks_count_form(disks, RESTORE_FORM_BLOCK) +
+           restore_disks_count_form(disks, RESTORE_FORM_NBD);
+}
+
+/* What of the options does not go together, now that the disks are known. */
+static bool check_options(const RestoreDisks *disks, const RestoreExtract *o,
+                          GError **error)
+{
+    guint in_folder = restore_disks_count_form(disks, RESTORE_FORM_FOLDER);
+
+    if (restore_disks_count_form(disks, RESTORE_FORM_STDOUT) > 0) {
+        if (restore_disks_count(disks) > 1) {
+            return set_usage(error, "a disk that goes to standard output must "
+                             "be the only one");
+        }
+        if (o->salvage) {
+            return set_usage(error, "--salvage can't restore to standard "
+                             "output");
+        }
+    }
+    if (!o->folder && (in_folder > 0 || disks->all)) {
+        return set_usage(error, "there is no FOLDER, and not every disk has a "
+                         "TARGET");
+    }
+    if (o->folder && in_folder == 0 && !disks->all) {
+        return set_usage(error, "nothing would be restored to the folder '%s': "
+                         "every disk has a TARGET", o->folder);
+    }
+    if (o->zeroed && restore_disks_count_in_place(disks) == 0) {
+        return set_usage(error, "--zeroed is for block devices and NBD");
+    }
+    return true;
+}
+
+bool restore_disks_parse(RestoreDisks *disks, const BackupInfo *info,
+                         const RestoreExtract *options, GError **error)
+{
+    const char *const *arguments = options->disks;
+
+    *disks = (RestoreDisks) { .all = !arguments };
+    for (guint i = 0; disks->all && i < info->devices->len; i++) {
+        const BackupDevice *device = g_ptr_array_index(info->devices, i);
+
+        disks->selected[device->id] = true;
+    }
+    for (; arguments && *arguments; arguments++) {
+        if (!parse(disks, info, *arguments, error)) {
+            return false;
+        }
+    }
+    return check_options(disks, options, error);
+}
+
 static char *identity(const struct stat *st)
 {
     return S_ISBLK(st->st_mode)
@@ -151,7 +198,11 @@ static char *identity(const struct stat *st)
                              (guint64)st->st_dev, (guint64)st->st_ino);
 }
 
-char *restore_identity(const char *target)
+/*
+ * What tells a file, a block device or a URI from others, by whatever path it
+ * is named, and whether it exists or not.
+ */
+static char *identity_of(const char *target)
 {
     g_autofree char *folder = NULL;
     g_autofree char *name = NULL;
@@ -173,9 +224,74 @@ char *restore_identity(const char *target)
     return g_strdup_printf("%s/%s", folder, name);
 }
 
-char *restore_identity_fd(int fd)
+static char *identity_fd(int fd)
 {
     struct stat st;
 
     return fstat(fd, &st) == 0 ? identity(&st) : g_strdup("");
+}
+
+/* What is overwritten can't be got back. */
+static bool check_in_place(const BackupDevice *device, const char *target,
+                           bool overwrite, GError **error)
+{
+    if (restore_is_vmstate(device)) {
+        return set_usage(error, "'%s' can't be restored to '%s': its size is "
+                         "not known", device->name, target);
+    }
+    if (!overwrite) {
+        return set_usage(error, "the contents of '%s' would be overwritten "
+                         "(--force permits that)", target);
+    }
+    return true;
+}
+
+/* Nothing may be written twice, nor the archive be overwritten. */
+static bool claim(GHashTable *claimed, const char *target, int archive_fd,
+                  GError **error)
+{
+    g_autofree char *archive = identity_fd(archive_fd);
+    g_autofree char *own = identity_of(target);
+
+    if (strcmp(own, archive) == 0) {
+        return set_usage(error, "'%s' is the archive itself", target);
+    }
+    if (!g_hash_table_add(claimed, g_steal_pointer(&own))) {
+        return set_usage(error, "'%s' is named as the target of two disks",
+                         target);
+    }
+    return true;
+}
+
+static bool is_in_place(const RestoreDisks *disks, uint8_t id)
+{
+    return disks->forms[id] == RESTORE_FORM_BLOCK ||
+           disks->forms[id] == RESTORE_FORM_NBD;
+}
+
+bool restore_disks_check(const RestoreDisks *disks, const BackupInfo *info,
+                         const RestoreExtract *options, char *const *names,
+                         int archive_fd, GError **error)
+{
+    g_autoptr(GHashTable) claimed =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (guint i = 0; i < info->devices->len; i++) {
+        const BackupDevice *device = g_ptr_array_index(info->devices, i);
+        const char *target = disks->targets[device->id];
+        g_autofree char *path = NULL;
+
+        if (!disks->selected[device->id]) {
+            continue;
+        }
+        if (!target) {
+            path = g_build_filename(options->folder, *names++, NULL);
+        }
+        if ((is_in_place(disks, device->id) &&
+             !check_in_place(device, target, options->overwrite, error)) ||
+            !claim(claimed, target ? target : path, archive_fd, error)) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "backup/info.h"
+#include "restore/restore.h"
 
 typedef enum RestoreForm {
     RESTORE_FORM_FOLDER,        /* a file in the folder; there is no TARGET */
@@ -27,23 +28,27 @@ typedef struct RestoreDisks {
 } RestoreDisks;
 
 /*
- * ARGUMENTS ends in NULL, is borrowed, and may be NULL: all disks to the
- * folder.  An argument that is a disk's name as a whole is that; otherwise it
- * is split at the first '=' that has a disk's name on its left.  False, of kind
- * USAGE: there is no such disk, or it was named before.
+ * An argument that is a disk's name as a whole is that; otherwise it is split
+ * at the first '=' that has a disk's name on its left.  What is in OPTIONS is
+ * borrowed.  False, of kind USAGE: there is no such disk, it is named twice, or
+ * its target does not go with the others, or with the other options.
  */
 bool restore_disks_parse(RestoreDisks *disks, const BackupInfo *info,
-                         const char *const *arguments, GError **error);
-
-/* How many are selected; how many of them are of this form. */
-guint restore_disks_count(const RestoreDisks *disks);
-guint restore_disks_count_form(const RestoreDisks *disks, RestoreForm form);
+                         const RestoreExtract *options, GError **error);
 
 /*
- * What tells a file, a block device or a URI from others, by whatever path it
- * is named, and whether it exists or not.  To be freed.
+ * Before any target is opened, and with the folder in its place: whether they
+ * may be written.  NAMES are the files in the folder, in the order of devices.
+ * False, of kind USAGE: something would be overwritten without --force, be
+ * written twice, or is the archive.
  */
-char *restore_identity(const char *target);
-char *restore_identity_fd(int fd);
+bool restore_disks_check(const RestoreDisks *disks, const BackupInfo *info,
+                         const RestoreExtract *options, char *const *names,
+                         int archive_fd, GError **error);
+
+/* How many are selected; how many of them are of this form; or in place. */
+guint restore_disks_count(const RestoreDisks *disks);
+guint restore_disks_count_form(const RestoreDisks *disks, RestoreForm form);
+guint restore_disks_count_in_place(const RestoreDisks *disks);
 
 #endif /* RESTORE_DISKS_H */

@@ -6,7 +6,6 @@
 #include "restore/restore.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "backup/error.h"
 #include "cli/cli.h"
@@ -50,54 +49,6 @@ static void extract_free(Extract *x)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Extract, extract_free)
 
-static bool set_usage(GError **error, const char *format, ...)
-    G_GNUC_PRINTF(2, 3);
-
-/* False, for the caller to return. */
-static bool set_usage(GError **error, const char *format, ...)
-{
-    g_autofree char *text = NULL;
-    va_list args;
-
-    va_start(args, format);
-    text = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE, "%s", text);
-    return false;
-}
-
-/* What of the options does not go together, now that the disks are known. */
-static bool check_options(const Extract *x, GError **error)
-{
-    const RestoreExtract *o = x->options;
-    guint in_folder = restore_disks_count_form(&x->disks, RESTORE_FORM_FOLDER);
-    guint in_place = restore_disks_count_form(&x->disks, RESTORE_FORM_BLOCK) +
-                     restore_disks_count_form(&x->disks, RESTORE_FORM_NBD);
-
-    if (restore_disks_count_form(&x->disks, RESTORE_FORM_STDOUT) > 0) {
-        if (restore_disks_count(&x->disks) > 1) {
-            return set_usage(error, "a disk that goes to standard output must "
-                             "be the only one");
-        }
-        if (o->salvage) {
-            return set_usage(error, "--salvage can't restore to standard "
-                             "output");
-        }
-    }
-    if (!o->folder && (in_folder > 0 || x->disks.all)) {
-        return set_usage(error, "there is no FOLDER, and not every disk has a "
-                         "TARGET");
-    }
-    if (o->folder && in_folder == 0 && !x->disks.all) {
-        return set_usage(error, "nothing would be restored to the folder '%s': "
-                         "every disk has a TARGET", o->folder);
-    }
-    if (o->zeroed && in_place == 0) {
-        return set_usage(error, "--zeroed is for block devices and NBD");
-    }
-    return true;
-}
-
 /* The file names of all that goes to the folder: devices, then configs. */
 static GPtrArray *file_names(const Extract *x)
 {
@@ -115,68 +66,6 @@ static GPtrArray *file_names(const Extract *x)
             g_ptr_array_index(x->info->configs, i)));
     }
     return names;
-}
-
-/* What is overwritten can't be got back. */
-static bool check_in_place(const Extract *x, const BackupDevice *device,
-                           GError **error)
-{
-    const char *target = x->disks.targets[device->id];
-
-    if (restore_is_vmstate(device)) {
-        return set_usage(error, "'%s' can't be restored to '%s': its size is "
-                         "not known", device->name, target);
-    }
-    if (!x->options->overwrite) {
-        return set_usage(error, "the contents of '%s' would be overwritten "
-                         "(--force permits that)", target);
-    }
-    return true;
-}
-
-/* Nothing may be written twice, nor the archive be overwritten. */
-static bool claim(const Extract *x, GHashTable *claimed, const char *target,
-                  GError **error)
-{
-    g_autofree char *archive =
-        restore_identity_fd(restore_archive_fd(x->archive));
-    g_autofree char *identity = restore_identity(target);
-
-    if (strcmp(identity, archive) == 0) {
-        return set_usage(error, "'%s' is the archive itself", target);
-    }
-    if (!g_hash_table_add(claimed, g_steal_pointer(&identity))) {
-        return set_usage(error, "'%s' is named as the target of two disks",
-                         target);
-    }
-    return true;
-}
-
-/* Before any of them is opened.  NAMES are those of the files in the folder. */
-static bool check_targets(const Extract *x, char *const *names, GError **error)
-{
-    g_autoptr(GHashTable) claimed =
-        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-
-    for (guint i = 0; i < x->info->devices->len; i++) {
-        const BackupDevice *device = g_ptr_array_index(x->info->devices, i);
-        const char *target = x->disks.targets[device->id];
-        RestoreForm form = x->disks.forms[device->id];
-        g_autofree char *path = NULL;
-
-        if (!x->disks.selected[device->id]) {
-            continue;
-        }
-        if (!target) {
-            path = g_build_filename(x->options->folder, *names++, NULL);
-        }
-        if (((form == RESTORE_FORM_BLOCK || form == RESTORE_FORM_NBD) &&
-             !check_in_place(x, device, error)) ||
-            !claim(x, claimed, target ? target : path, error)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* A file called NAME in the folder, or where there is a TARGET that. */
@@ -258,8 +147,7 @@ static bool check_end_mark(const Extract *x, GError **error)
     RestoreEndMark end_mark;
 
     if (x->options->salvage ||
-        restore_disks_count_form(&x->disks, RESTORE_FORM_BLOCK) +
-        restore_disks_count_form(&x->disks, RESTORE_FORM_NBD) == 0) {
+        restore_disks_count_in_place(&x->disks) == 0) {
         return true;
     }
     if (!restore_scan_end_mark(x->archive, &end_mark, error)) {
@@ -285,7 +173,9 @@ static bool create_all(Extract *x, GError **error)
     }
     x->files = restore_files_new(x->options->folder, x->options->overwrite,
                                  error);
-    return x->files && check_targets(x, list, error) &&
+    return x->files &&
+           restore_disks_check(&x->disks, x->info, x->options, list,
+                               restore_archive_fd(x->archive), error) &&
            create_targets(x, &list, error) &&
            write_configs(x, list, error);
 }
@@ -436,8 +326,7 @@ static bool open_archive(Extract *x, GError **error)
         return false;
     }
     x->info = restore_archive_info(x->archive);
-    return restore_disks_parse(&x->disks, x->info, x->options->disks, error) &&
-           check_options(x, error);
+    return restore_disks_parse(&x->disks, x->info, x->options, error);
 }
 
 /* The disk, if there is one, that goes to standard output. */
