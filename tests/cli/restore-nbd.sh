@@ -4,7 +4,7 @@
 # do, and so into a qcow2 image; what does not fit is refused before a write.
 . "$(dirname "$0")/lib.sh"
 
-for program in qemu-nbd qemu-img qemu-io nbdkit nbdcopy; do
+for program in qemu-nbd qemu-img qemu-io nbdkit; do
     command -v $program > /dev/null || skip "no $program"
 done
 mkvma=$ROOT/tests/lib/mkvma.py
@@ -52,7 +52,7 @@ served() { # ARGUMENT...
 }
 served file store
 served --filter=log file store logfile=log
-grep -q '^.* Zero .*may_trim=1\|^.* Zero ' log || fail "no zeroes by request"
+grep -q ' Zero .* trim=1' log || fail "no zeroes that may be holes"
 grep -q ' Flush ' log || fail "no flush"
 # (A request is logged when it begins; several have begun before one has ended.)
 awk '/ Write id=[0-9]+ /{ n++; if (n > m) m = n } /\.\.\.Write id=/{ n-- }
@@ -62,8 +62,7 @@ served --filter=nozero --filter=log file store zeromode=none logfile=log
 served --filter=blocksize-policy file store blocksize-minimum=512 \
     blocksize-preferred=4096 blocksize-maximum=64K blocksize-error-policy=error
 
-# Two exports and a file in one go.
-truncate -s 0 store2
+# Two exports in one go.
 cp expected store
 truncate -s 3000320 store2
 nbdkit -U "$T/one" -P one.pid file store
