@@ -8,12 +8,12 @@
 #include <stdio.h>
 
 #include "backup/error.h"
+#include "backup/file-names.h"
 #include "cli/cli.h"
 #include "restore/archive.h"
 #include "restore/disks.h"
 #include "restore/files.h"
 #include "restore/lost.h"
-#include "restore/names.h"
 #include "restore/scan.h"
 #include "restore/stream.h"
 #include "restore/target.h"
@@ -49,6 +49,12 @@ static void extract_free(Extract *x)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Extract, extract_free)
 
+static char *device_file(const BackupDevice *device)
+{
+    return restore_is_vmstate(device) ? g_strdup("vmstate.bin")
+                                      : backup_disk_file(device->name);
+}
+
 /* The file names of all that goes to the folder: devices, then configs. */
 static GPtrArray *file_names(const Extract *x)
 {
@@ -58,12 +64,13 @@ static GPtrArray *file_names(const Extract *x)
         const BackupDevice *device = g_ptr_array_index(x->info->devices, i);
 
         if (x->disks.selected[device->id] && !x->disks.targets[device->id]) {
-            g_ptr_array_add(names, restore_device_file(device));
+            g_ptr_array_add(names, device_file(device));
         }
     }
     for (guint i = 0; x->disks.all && i < x->info->configs->len; i++) {
-        g_ptr_array_add(names, restore_config_file(
-            g_ptr_array_index(x->info->configs, i)));
+        const BackupConfig *config = g_ptr_array_index(x->info->configs, i);
+
+        g_ptr_array_add(names, backup_config_file(config->name));
     }
     return names;
 }
@@ -166,9 +173,15 @@ static bool create_all(Extract *x, GError **error)
 {
     g_autoptr(GPtrArray) names = file_names(x);
     char *const *list = (char *const *)names->pdata;
+    const char *twice = backup_file_used_twice(list, names->len);
 
-    if (!check_end_mark(x, error) ||
-        !restore_check_files(list, names->len, error)) {
+    if (!check_end_mark(x, error)) {
+        return false;
+    }
+    if (twice) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "two parts of the archive would both be the file '%s' "
+                    "(--disk restores only the disks that it names)", twice);
         return false;
     }
     x->files = restore_files_new(x->options->folder, x->options->overwrite,

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Names that an archive brings along into names of files.
+ * Names that a backup brings along into names of files.
  */
-#include "restore/names.h"
+#include "backup/file-names.h"
 
+#include <glib.h>
+#include <stdbool.h>
 #include <string.h>
-
-#include "backup/error.h"
-#include "restore/check.h"
 
 static bool is_safe(gunichar c, bool first)
 {
@@ -55,34 +54,26 @@ static char *shorten(char *file, const char *suffix)
     return g_strdup_printf("%s-%.16s%s", start, hash, suffix);
 }
 
-char *restore_device_file(const BackupDevice *device)
+char *backup_disk_file(const char *name)
 {
-    g_autofree char *name = NULL;
+    g_autofree char *file = g_strdup_printf("disk-%s.raw", name);
 
-    if (restore_is_vmstate(device)) {
-        return g_strdup("vmstate.bin");
-    }
-    name = g_strdup_printf("disk-%s.raw", device->name);
-    return shorten(escape(name), ".raw");
+    return shorten(escape(file), ".raw");
 }
 
-char *restore_config_file(const BackupConfig *config)
+char *backup_config_file(const char *name)
 {
-    return shorten(escape(config->name), "");
+    return shorten(escape(name), "");
 }
 
-bool restore_check_files(char *const *names, size_t count, GError **error)
+const char *backup_file_used_twice(char *const *names, size_t count)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
 
     for (size_t i = 0; i < count; i++) {
         if (!g_hash_table_add(seen, names[i])) {
-            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                        "two parts of the archive would both be the file '%s' "
-                        "(--disk restores only the disks that it names)",
-                        names[i]);
-            return false;
+            return names[i];
         }
     }
-    return true;
+    return NULL;
 }
