@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "backup/error.h"
+#include "io/commit.h"
 #include "io/io.h"
 
 struct IoOutput {
@@ -36,24 +37,10 @@ static IoOutput *output_new_stdout(GError **error)
     return output;
 }
 
-/* Of a long name only the start, for the temporary one is longer. */
-#define TEMP_BASE_BYTES 200
-#define TEMP_SUFFIX ".partial"
-
-static char *temp_template(const char *path)
-{
-    g_autofree char *folder = g_path_get_dirname(path);
-    g_autofree char *base = g_path_get_basename(path);
-    g_autofree char *name = g_strdup_printf("%.*s.XXXXXX" TEMP_SUFFIX,
-                                            TEMP_BASE_BYTES, base);
-
-    return g_build_filename(folder, name, NULL);
-}
-
 /* With *MODE, or where that is NULL with what the umask gives new files. */
 static int create_temp(char *template, const mode_t *mode)
 {
-    int fd = mkostemps(template, strlen(TEMP_SUFFIX), O_CLOEXEC);
+    int fd = mkostemps(template, strlen(IO_TEMP_SUFFIX), O_CLOEXEC);
     mode_t mask;
 
     if (fd >= 0) {
@@ -97,18 +84,6 @@ static bool check_target(const char *path, bool overwrite, bool *replaces,
     return true;
 }
 
-/* To be synced, and closed by the caller; -1 on error. */
-static int open_folder(const char *path, GError **error)
-{
-    g_autofree char *folder = g_path_get_dirname(path);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0) {
-        backup_error_set_errno(error, errno, "cannot open folder '%s'", folder);
-    }
-    return fd;
-}
-
 IoOutput *io_output_new(const char *path, bool overwrite, GError **error)
 {
     g_autofree char *temp = NULL;
@@ -124,12 +99,12 @@ IoOutput *io_output_new(const char *path, bool overwrite, GError **error)
         return NULL;
     }
     /* A folder that finish() could not sync is found now, and not then. */
-    fd = open_folder(path, error);
+    fd = io_open_parent(path, error);
     if (fd < 0) {
         return NULL;
     }
     close(fd);
-    temp = temp_template(path);
+    temp = io_temp_template(path);
     fd = create_temp(temp, replaces ? &mode : NULL);
     if (fd < 0) {
         backup_error_set_errno(error, errno, "cannot create '%s'", temp);
@@ -185,54 +160,6 @@ const char *io_output_path(const IoOutput *output)
     return output->path ? output->path : "standard output";
 }
 
-/*
- * File systems without RENAME_NOREPLACE (old NFS, for instance) say EINVAL;
- * link() refuses an existing name there too.  Where there are no links either,
- * the time between looking and renaming is all that is left.
- */
-static int rename_noreplace(const char *from, const char *to)
-{
-    struct stat st;
-
-    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
-        return 0;
-    }
-    if (errno != EINVAL && errno != ENOSYS) {
-        return -1;
-    }
-    if (link(from, to) == 0) {
-        /* It has its name; should the other one stay, that is all. */
-        (void)unlink(from);
-        return 0;
-    }
-    if (errno != EPERM && errno != ENOTSUP && errno != ENOSYS) {
-        return -1;
-    }
-    if (lstat(to, &st) == 0) {
-        errno = EEXIST;
-        return -1;
-    }
-    return rename(from, to);
-}
-
-static bool sync_folder(const IoOutput *output, GError **error)
-{
-    int fd = open_folder(output->path, error);
-    bool ok;
-
-    if (fd < 0) {
-        return false;
-    }
-    /* EINVAL: this file system has no such thing as syncing a folder. */
-    ok = fsync(fd) == 0 || errno == EINVAL;
-    if (!ok) {
-        backup_error_set_errno(error, errno, "cannot sync the folder of '%s'",
-                               output->path);
-    }
-    close(fd);
-    return ok;
-}
-
 /* Standard output may be a pipe, which can't be synced; a file can. */
 static bool finish_stdout(IoOutput *output, GError **error)
 {
@@ -270,13 +197,13 @@ bool io_output_finish(IoOutput *output, GError **error)
         return false;
     }
     if ((output->replaces ? rename(output->temp, output->path)
-                          : rename_noreplace(output->temp, output->path)) < 0) {
+                          : io_rename_new(output->temp, output->path)) < 0) {
         backup_error_set_errno(error, errno, "cannot rename '%s' to '%s'",
                                output->temp, output->path);
         return false;
     }
     g_clear_pointer(&output->temp, g_free);
-    if (!sync_folder(output, error)) {
+    if (!io_sync_parent(output->path, error)) {
         /*
          * The name may not survive a loss of power, so this is no success,
          * and what is no success leaves no file.  One that replaced another

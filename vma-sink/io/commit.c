@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How a temporary file or folder becomes the one of its name.
+ */
+#include "io/commit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backup/error.h"
+
+/* Of a long name only the start, for the temporary one is longer. */
+#define TEMP_BASE_BYTES 200
+
+char *io_temp_template(const char *path)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *base = g_path_get_basename(path);
+    g_autofree char *name = g_strdup_printf("%.*s.XXXXXX" IO_TEMP_SUFFIX,
+                                            TEMP_BASE_BYTES, base);
+
+    return g_build_filename(folder, name, NULL);
+}
+
+int io_open_parent(const char *path, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) {
+        backup_error_set_errno(error, errno, "cannot open folder '%s'", folder);
+    }
+    return fd;
+}
+
+bool io_sync_parent(const char *path, GError **error)
+{
+    int fd = io_open_parent(path, error);
+    bool ok;
+
+    if (fd < 0) {
+        return false;
+    }
+    /* EINVAL: this file system has no such thing as syncing a folder. */
+    ok = fsync(fd) == 0 || errno == EINVAL;
+    if (!ok) {
+        backup_error_set_errno(error, errno, "cannot sync the folder of '%s'",
+                               path);
+    }
+    close(fd);
+    return ok;
+}
+
+/*
+ * File systems without RENAME_NOREPLACE (old NFS, for instance) say EINVAL;
+ * link() refuses an existing name there too.  Where there are no links either,
+ * the time between looking and renaming is all that is left.
+ */
+int io_rename_new(const char *from, const char *to)
+{
+    struct stat st;
+
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS) {
+        return -1;
+    }
+    if (link(from, to) == 0) {
+        /* It has its name; should the other one stay, that is all. */
+        (void)unlink(from);
+        return 0;
+    }
+    if (errno != EPERM && errno != ENOTSUP && errno != ENOSYS) {
+        return -1;
+    }
+    if (lstat(to, &st) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How a temporary file or folder becomes the one of its name: what output.c and
+ * folder.c share.
+ */
+#ifndef IO_COMMIT_H
+#define IO_COMMIT_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#define IO_TEMP_SUFFIX ".partial"
+
+/*
+ * "NAME.XXXXXX.partial" in the folder of PATH, for mkostemps() and the like; to
+ * be freed.
+ */
+char *io_temp_template(const char *path);
+
+/* The folder that PATH is in: to be synced, and closed; -1 on error. */
+int io_open_parent(const char *path, GError **error);
+
+/* Makes durable under which names the folder that PATH is in has what. */
+bool io_sync_parent(const char *path, GError **error);
+
+/* As rename(), but fails with EEXIST where TO exists. */
+int io_rename_new(const char *from, const char *to);
+
+#endif /* IO_COMMIT_H */

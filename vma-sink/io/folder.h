@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An output folder that exists under its name only once all its files are
+ * whole: output.h's promise for several files at once.
+ *
+ * The files are created in a temporary folder beside it.  io_folder_finish()
+ * syncs every file and the folder, renames it to its name, and syncs the folder
+ * that it is in; before that, and when anything fails, there is under the name
+ * nothing, or what was there before, and the temporary folder is removed.  (A
+ * process killed outright leaves NAME.XXXXXX.partial behind.)
+ */
+#ifndef IO_FOLDER_H
+#define IO_FOLDER_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef struct IoFolder IoFolder;
+
+/*
+ * OVERWRITE permits PATH to be a folder that holds nothing but regular files:
+ * it is replaced as a whole by finish(), and its mode is kept.  Whatever is
+ * known to be in the way of that is an error now.
+ */
+IoFolder *io_folder_new(const char *path, bool overwrite, GError **error);
+
+/* Discards the folder unless it was finished. */
+void io_folder_free(IoFolder *folder);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoFolder, io_folder_free)
+
+/*
+ * Creates a file and returns its descriptor, which is borrowed, for writing at
+ * any offset; -1 on error.  NAME has no '/' and is new to the folder.
+ */
+int io_folder_add(IoFolder *folder, const char *name, GError **error);
+
+/*
+ * After this has returned true, and not before, the folder is there under its
+ * name, whole, also after a loss of power.  May be called once.
+ */
+bool io_folder_finish(IoFolder *folder, GError **error);
+
+/* After finish(): what is left of a folder that was replaced; mostly NULL. */
+const char *io_folder_leftover(const IoFolder *folder);
+
+#endif /* IO_FOLDER_H */
