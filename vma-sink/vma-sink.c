@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vma-sink: reads a backup stream on standard input and stores it as an
- * archive.  Exit code 0 says that the archive is whole and on stable storage.
+ * vma-sink: reads a backup stream on standard input, or another descriptor, and
+ * stores it as an archive or as raw images.  Exit code 0 says that they are
+ * whole and on stable storage.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "backup/error.h"
+#include "backup/info.h"
 #include "cli/cli.h"
 #include "cli/compress.h"
 #include "io/io.h"
-#include "io/output.h"
-#include "sink/archive.h"
+#include "sink/copy.h"
+#include "sink/format.h"
+#include "sink/result.h"
 #include "vma/seekable.h"
-#include "vma/writer.h"
 #include "wire/answer.h"
 #include "wire/reader.h"
 
 static char *output_path;
+static char *format_name;
 static char **config_arguments;
 static gboolean force;
+static gboolean json;
+static int stream_fd = STDIN_FILENO;
 static CliCompressArguments compress_arguments;
 static CliCompress compress = {
     .frame_bytes = VMA_SEEKABLE_FRAME_DEFAULT_BYTES,
@@ -29,11 +34,14 @@ static CliCompress compress = {
 static const GOptionEntry options[] = {
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output_path,
       "The archive to create, or - for standard output", "ARCHIVE" },
+    { "format", 0, 0, G_OPTION_ARG_STRING, &format_name,
+      "vma (the default), or raw: -o names a folder to create, of an image for "
+      "each disk and the configuration files", "FORMAT" },
     { "config", 'c', 0, G_OPTION_ARG_FILENAME_ARRAY, &config_arguments,
       "Add a configuration file, under another name if one is given; "
       "may be repeated", "FILE[=NAME]" },
     { "force", 'f', 0, G_OPTION_ARG_NONE, &force,
-      "Replace an existing archive", NULL },
+      "Replace an existing archive, or folder of files", NULL },
     { "compress", 0, 0, G_OPTION_ARG_STRING, &compress_arguments.compress,
       "none, zstd or zstd:LEVEL, 1 to 19 (3) or -7 to -1; by default zstd if "
       "the archive's name ends in .zst, else none", "METHOD" },
@@ -43,65 +51,50 @@ static const GOptionEntry options[] = {
     { "frame-size", 0, 0, G_OPTION_ARG_STRING, &compress_arguments.frame_size,
       "Compress so much at a time (1M): what random access has to read; more "
       "needs more memory", "SIZE" },
+    { "fd", 0, 0, G_OPTION_ARG_INT, &stream_fd,
+      "Read the stream from descriptor N instead of standard input", "N" },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &json,
+      "Say how it went as JSON on standard output (with -o - on standard "
+      "error)", NULL },
     { NULL },
 };
 
-/* One line for the user: what was stored. */
-static void print_summary(const WireReader *reader, const VmaWriter *writer,
-                          const IoOutput *output, gint64 started_us)
-{
-    const BackupInfo *info = wire_reader_info(reader);
-    double seconds = (g_get_monotonic_time() - started_us) / 1e6;
-    uint64_t total = 0;
-    g_autofree char *total_text = NULL;
-    g_autofree char *stored = NULL;
-    g_autofree char *path = cli_printable(io_output_path(output));
-
-    for (guint i = 0; i < info->devices->len; i++) {
-        const BackupDevice *device = g_ptr_array_index(info->devices, i);
-
-        total += device->size_bytes;
-    }
-    total_text = cli_format_size(total);
-    stored = cli_format_size(io_output_bytes(output));
-    fprintf(stderr, "%s: %u %s, %s (%.0f%% zero), stored in %s, %.1f s\n",
-            path, info->devices->len,
-            info->devices->len == 1 ? "disk" : "disks", total_text,
-            total ? 100.0 * vma_writer_zero_bytes(writer) / total : 0.0,
-            stored, seconds);
-}
-
-static VmaParts *new_parts(const BackupInfo *info, IoOutput *output,
-                           GError **error)
+static SinkOutput *open_output(const SinkFormat *format, GError **error)
 {
     const VmaSeekableOptions seekable = {
         .level = compress.level,
         .threads = compress.threads,
         .frame_bytes = compress.frame_bytes,
     };
+    const SinkOptions sink = {
+        .path = output_path,
+        .overwrite = force,
+        .seekable = compress.zstd ? &seekable : NULL,
+    };
 
-    return compress.zstd ? vma_seekable_new(output, info->uuid, &seekable,
-                                            error)
-                         : vma_parts_new_plain(output);
+    return format->open(&sink, error);
 }
 
-/* From the verified preamble to the archive under its name. */
-static bool store(WireReader *reader, BackupInfo *info, IoOutput *output,
+/* From the verified preamble to the output under its name. */
+static bool store(WireReader *reader, SinkOutput *output, SinkResult *result,
                   GError **error)
 {
     gint64 started_us = g_get_monotonic_time();
-    g_autoptr(VmaParts) parts = new_parts(info, output, error);
-    g_autoptr(VmaWriter) writer = NULL;
 
-    if (!parts) {
+    if (!output->format->begin(output, result->info, error) ||
+        !sink_copy(reader, output, error)) {
         return false;
     }
-    writer = vma_writer_new_parts(info, parts, error);
-    if (!writer || !sink_archive(reader, writer, error) ||
-        !io_output_finish(output, error)) {
+    if (!output->format->finish(output, error)) {
         return false;
     }
-    print_summary(reader, writer, output, started_us);
+    result->zero_bytes = output->zero_bytes;
+    result->stored_bytes = output->stored_bytes;
+    result->seconds = (g_get_monotonic_time() - started_us) / 1e6;
+    if (output->leftover) {
+        cli_note("warning: cannot remove all of the folder that was replaced, "
+                 "it is '%s' now", output->leftover);
+    }
     return true;
 }
 
@@ -115,42 +108,41 @@ static void answer(const WireReader *reader, const GError *failure)
     }
     /* Also where a signal is the reason. */
     io_clear_interrupt();
-    if (!wire_answer_send(STDIN_FILENO, wire_reader_info(reader)->uuid,
+    if (!wire_answer_send(stream_fd, wire_reader_info(reader)->uuid,
                           failure ? WIRE_ANSWER_FAILED : WIRE_ANSWER_COMMITTED,
                           failure ? failure->message : "", &error)) {
         /* What was stored stays stored; it is the producer that won't know. */
-        fprintf(stderr, "%s: warning: %s\n", g_get_prgname(), error->message);
+        cli_note("warning: %s", error->message);
     }
 }
 
-static bool run(GError **error)
+static bool run(SinkResult *result, GError **error)
 {
     g_autoptr(BackupInfo) configs = backup_info_new();
-    g_autoptr(IoOutput) output = NULL;
+    g_autoptr(SinkOutput) output = NULL;
     g_autoptr(WireReader) reader = NULL;
-    g_autoptr(BackupInfo) info = NULL;
     g_autoptr(GError) failure = NULL;
 
     /* Before anything is read: a wrong path should not cost a backup. */
     if (!cli_load_configs(configs, config_arguments, error)) {
         return false;
     }
-    output = io_output_new(output_path, force, error);
+    output = open_output(result->format, error);
     if (!output) {
         return false;
     }
-    io_enlarge_pipe(STDIN_FILENO);
-    reader = wire_reader_new(STDIN_FILENO, error);
+    io_enlarge_pipe(stream_fd);
+    reader = wire_reader_new(stream_fd, error);
     if (!reader) {
         return false;
     }
     if (wire_reader_features(reader) & WIRE_FEATURE_ANSWER &&
-        !wire_answer_possible(STDIN_FILENO, error)) {
+        !wire_answer_possible(stream_fd, error)) {
         return false;
     }
-    info = backup_info_copy(wire_reader_info(reader));
-    if (backup_info_take_configs(info, configs, &failure)) {
-        store(reader, info, output, &failure);
+    result->info = backup_info_copy(wire_reader_info(reader));
+    if (backup_info_take_configs(result->info, configs, &failure)) {
+        store(reader, output, result, &failure);
     }
     answer(reader, failure);
     if (failure) {
@@ -160,20 +152,80 @@ static bool run(GError **error)
     return true;
 }
 
-static bool check_arguments(int argc, GError **error)
+static bool check_stream_fd(GError **error)
 {
-    if (argc > 1) {
-        cli_set_usage(error, "the stream is read from standard input only");
-    } else if (!output_path) {
-        cli_set_usage(error, "no output given (-o)");
-    } else if (isatty(STDIN_FILENO)) {
+    int flags = fcntl(stream_fd, F_GETFL);
+
+    if (flags < 0) {
+        cli_set_usage(error, "descriptor %d is not open", stream_fd);
+    } else if ((flags & O_ACCMODE) == O_WRONLY) {
+        cli_set_usage(error, "descriptor %d is not open for reading",
+                      stream_fd);
+    } else if (isatty(stream_fd)) {
         cli_set_usage(error, "refusing to read a stream from a terminal");
     } else {
-        return cli_compress_parse(&compress_arguments, output_path,
+        return true;
+    }
+    return false;
+}
+
+/* Only an archive can be compressed. */
+static bool check_compression(const SinkFormat *format, GError **error)
+{
+    const CliCompressArguments *given = &compress_arguments;
+
+    if (format->compresses) {
+        return cli_compress_parse(given, output_path,
                                   VMA_SEEKABLE_FRAME_MAX_BYTES, &compress,
                                   error);
     }
+    if (given->compress || given->threads || given->frame_size) {
+        cli_set_usage(error, "the format %s is not compressed", format->name);
+        return false;
+    }
+    return true;
+}
+
+static bool check_arguments(int argc, SinkResult *result, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    result->path = output_path;
+    result->format = sink_format_find(format_name ? format_name : "vma",
+                                      &local);
+    if (argc > 1) {
+        cli_set_usage(error, "the stream is read from standard input or --fd "
+                      "only");
+    } else if (!output_path) {
+        cli_set_usage(error, "no output given (-o)");
+    } else if (!result->format) {
+        cli_set_usage(error, "%s", local->message);
+    } else {
+        return check_stream_fd(error) &&
+               check_compression(result->format, error);
+    }
     return false;
+}
+
+/* The line for the user or the object for a machine. */
+static void print_result(const SinkResult *result, const GError *error)
+{
+    bool on_stdout = json && g_strcmp0(output_path, "-") != 0;
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *text = NULL;
+
+    if (json) {
+        text = sink_result_json(result, error);
+    } else if (!error) {
+        text = sink_result_text(result);
+    } else {
+        return;
+    }
+    fprintf(on_stdout ? stdout : stderr, "%s\n", text);
+    if (on_stdout && !cli_flush_stdout(&failure)) {
+        /* What was stored stays stored. */
+        cli_note("warning: %s", failure->message);
+    }
 }
 
 int main(int argc, char **argv)
@@ -183,18 +235,19 @@ int main(int argc, char **argv)
         "it, on standard input and stores it as a VMA archive.  The archive\n"
         "appears under its name only once it is whole and on stable storage.\n"
         "\n"
-        "Example:\n"
-        "  vma-dump --qmp /run/vm1.qmp | vma-sink -o vm1.vma.zst";
+        "Examples:\n"
+        "  vma-dump --qmp /run/vm1.qmp | vma-sink -o vm1.vma.zst\n"
+        "  vma-dump --qmp /run/vm1.qmp | vma-sink --format=raw -o vm1/";
+    SinkResult result = { 0 };
     GError *error = NULL;
 
     g_set_prgname("vma-sink");
-    if (!cli_parse(&argc, &argv, options, "< STREAM", summary, &error) ||
-        !check_arguments(argc, &error)) {
-        return cli_report(error);
+    if (cli_parse(&argc, &argv, options, "< STREAM", summary, &error) &&
+        check_arguments(argc, &result, &error)) {
+        io_catch_signals();
+        run(&result, &error);
     }
-    io_catch_signals();
-    if (!run(&error)) {
-        return cli_report(error);
-    }
-    return EXIT_SUCCESS;
+    print_result(&result, error);
+    g_clear_pointer(&result.info, backup_info_free);
+    return error ? cli_report(error) : EXIT_SUCCESS;
 }

@@ -18,7 +18,7 @@ stream=$(vector example)
 "$VMA_SINK" -o a.vma < "$stream" 2>&- || fail "without standard error"
 "$VMA_SINK" -o b.vma < "$stream" 2> err || fail "$(cat err)"
 cmp a.vma b.vma || fail "another archive without standard error"
-expect_exit 1 "$VMA_SINK" -o c.vma <&-
+expect_exit 2 "$VMA_SINK" -o c.vma <&-
 expect_exit 1 "$VMA_SINK" -o - < "$stream" >&-
 expect_no_file c.vma c.vma.*
 printf X | dd of=a.vma bs=1 seek=13400 conv=notrunc status=none

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vma-sink answers each test vector with the right exit code and message, and
-# leaves an archive where, and only where, the stream is whole.
+# leaves an archive, or a folder of images, where, and only where, the stream is
+# whole.
 . "$(dirname "$0")/lib.sh"
 
 count=0
@@ -15,13 +16,16 @@ while IFS=$'\t' read -r name outcome _ words; do
     damaged) code=3 ;;
     incomplete) code=4 ;;
     esac
-    expect_exit "$code" "$VMA_SINK" -o a.vma < "$(vector "$name")" 2> /dev/null
-    if [ "$code" = 0 ]; then
-        rm a.vma || fail "$name: no archive"
-    else
-        expect_message "$words"
-    fi
-    expect_no_file a.vma a.vma.*
+    for format in vma raw; do
+        expect_exit "$code" "$VMA_SINK" --format=$format -o out \
+            < "$(vector "$name")" 2> /dev/null
+        if [ "$code" = 0 ]; then
+            rm -r out || fail "$name: no archive or folder"
+        else
+            expect_message "$words"
+        fi
+        expect_no_file out out.*
+    done
     count=$((count + 1))
 done < "$ROOT/tests/data/stream/VECTORS"
 [ "$count" -gt 70 ] || fail "only $count vectors"

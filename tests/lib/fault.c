@@ -11,7 +11,8 @@
  * With FAULT_NO_ZEROING block devices can't punch holes nor zero themselves.
  *
  * Reads at an offset fail with FAULT_ERRNO from offset FAULT_PREAD_FROM on, and
- * take FAULT_PREAD_SLEEP milliseconds.
+ * take FAULT_PREAD_SLEEP milliseconds.  A sync of a file takes FAULT_SYNC_SLEEP
+ * milliseconds, which no signal makes shorter.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -24,6 +25,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -149,8 +151,22 @@ int ftruncate(int fd, off_t size)
     return ftruncate64(fd, size);
 }
 
+/* As a disk does, which no signal interrupts. */
+static void sleep_whole(int milliseconds)
+{
+    struct timespec left = {
+        .tv_sec = milliseconds / 1000,
+        .tv_nsec = milliseconds % 1000 * 1000000L,
+    };
+
+    while (nanosleep(&left, &left) < 0) {
+        /* The rest of it. */
+    }
+}
+
 int fsync(int fd)
 {
+    sleep_whole(env_number("FAULT_SYNC_SLEEP"));
     return hit("fsync", fd) ? -1 : NEXT(fsync)(fd);
 }
 
@@ -219,6 +235,34 @@ int mkostemps64(char *template, int suffix_bytes, int flags)
 int mkostemps(char *template, int suffix_bytes, int flags)
 {
     return hit("mkostemps", -1) ? -1 : NEXT(mkostemps)(template, suffix_bytes, flags);
+}
+
+/* The creation of a file in a folder. */
+int openat64(int folder_fd, const char *path, int flags, ...)
+{
+    va_list args;
+    mode_t mode = 0;
+
+    if (flags & O_CREAT) {
+        va_start(args, flags);
+        mode = va_arg(args, mode_t);
+        va_end(args);
+        if (hit("openat", -1)) {
+            return -1;
+        }
+    }
+    return NEXT(openat64)(folder_fd, path, flags, mode);
+}
+
+int openat(int folder_fd, const char *path, int flags, ...)
+{
+    va_list args;
+    mode_t mode;
+
+    va_start(args, flags);
+    mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    return openat64(folder_fd, path, flags, mode);
 }
 
 /* Closes of what was written report errors too. */

@@ -98,6 +98,18 @@ BackupConfig *backup_info_add_config(BackupInfo *info, const char *name,
     return config;
 }
 
+uint64_t backup_info_bytes(const BackupInfo *info)
+{
+    uint64_t bytes = 0;
+
+    for (guint i = 0; i < info->devices->len; i++) {
+        const BackupDevice *device = g_ptr_array_index(info->devices, i);
+
+        bytes += device->size_bytes;
+    }
+    return bytes;
+}
+
 BackupDevice *backup_info_find_device(const BackupInfo *info, const char *name)
 {
     for (guint i = 0; i < info->devices->len; i++) {

@@ -49,6 +49,9 @@ BackupDevice *backup_info_add_device(BackupInfo *info, uint8_t id,
 BackupConfig *backup_info_add_config(BackupInfo *info, const char *name,
                                      const void *data, size_t bytes);
 
+/* What the devices have together. */
+uint64_t backup_info_bytes(const BackupInfo *info);
+
 /* NULL if there is none. */
 BackupDevice *backup_info_find_device(const BackupInfo *info, const char *name);
 BackupConfig *backup_info_find_config(const BackupInfo *info, const char *name);

@@ -80,10 +80,14 @@ bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries,
     return true;
 }
 
+int cli_exit_code(const GError *error)
+{
+    return error->domain == BACKUP_ERROR ? error->code : BACKUP_ERROR_FAILED;
+}
+
 int cli_report(GError *error)
 {
-    int code = error->domain == BACKUP_ERROR ? error->code
-                                             : BACKUP_ERROR_FAILED;
+    int code = cli_exit_code(error);
     g_autofree char *message = cli_printable(error->message);
 
     fprintf(stderr, "%s: %s\n", g_get_prgname(), message);

@@ -25,6 +25,9 @@ bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries,
                const char *parameters, const char *summary,
                GError **error);
 
+/* The exit code that says of what kind an error is. */
+int cli_exit_code(const GError *error);
+
 /* Prints "PROGRAM: MESSAGE" to standard error; frees and returns the code. */
 int cli_report(GError *error);
 

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Objects for machines to read, one a line.
+ */
+#ifndef CLI_JSON_H
+#define CLI_JSON_H
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+
+/* Text that is no UTF-8, such as some paths, is changed as cli_printable(). */
+void cli_json_set_text(JsonObject *object, const char *name, const char *text);
+
+/* To the millisecond. */
+void cli_json_set_seconds(JsonObject *object, const char *name, double seconds);
+
+/* Without line breaks, also at the end; to be freed. */
+char *cli_json_line(JsonObject *object);
+
+#endif /* CLI_JSON_H */

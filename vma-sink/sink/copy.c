@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The pipeline from a stream to an output.
+ *
+ * Data go from the descriptor straight to where the output's format wants them,
+ * and from there to the file: for an archive that is one extent in memory at a
+ * time.  While the output blocks nothing is read, so a slow disk slows the
+ * producer and memory stays what it is.  Either side's death shows as an error
+ * of a read or a write.
+ */
+#include "sink/copy.h"
+
+/* A DATA run, which may be more than the output has room for at once. */
+static bool copy_data(WireReader *reader, SinkOutput *output,
+                      const WireRun *run, GError **error)
+{
+    const SinkFormat *format = output->format;
+    uint64_t number = run->cluster_number;
+    uint64_t end = number + run->cluster_count;
+
+    while (number < end) {
+        unsigned room;
+        uint8_t *buffer = format->room(output, &room, error);
+        unsigned count = MIN(room, end - number);
+
+        if (!buffer ||
+            !wire_reader_payload(reader, buffer,
+                                 backup_run_bytes(run->device->size_bytes,
+                                                  number, count), error) ||
+            !format->add_data(output, run->device, number, count, error)) {
+            return false;
+        }
+        number += count;
+    }
+    return true;
+}
+
+bool sink_copy(WireReader *reader, SinkOutput *output, GError **error)
+{
+    for (;;) {
+        WireRun run;
+
+        switch (wire_reader_next(reader, &run, error)) {
+        case WIRE_EVENT_DATA:
+            if (!copy_data(reader, output, &run, error)) {
+                return false;
+            }
+            break;
+        case WIRE_EVENT_ZERO:
+            if (!output->format->add_zero(output, run.device,
+                                          run.cluster_number,
+                                          run.cluster_count, error)) {
+                return false;
+            }
+            break;
+        case WIRE_EVENT_END:
+            return true;
+        case WIRE_EVENT_ERROR:
+            return false;
+        }
+    }
+}
