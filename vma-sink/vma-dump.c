@@ -62,6 +62,7 @@ static const GOptionEntry entries[] = {
       "With --qmp: freeze the guest's file systems while the backup starts, by "
       "the QEMU guest agent whose channel is the unix socket SOCKET",
       "SOCKET" },
+    PROGRESS_OPTION,
     { NULL },
 };
 
@@ -130,10 +131,9 @@ static bool add_images(Images *images, char **arguments, GError **error)
     return true;
 }
 
-static bool send_images(Images *images, WireWriter *writer, GError **error)
+static bool send_images(Images *images, WireWriter *writer,
+                        Progress *progress, GError **error)
 {
-    g_autoptr(Progress) progress = progress_new();
-
     for (guint i = 0; i < images->images->len; i++) {
         if (!image_send(g_ptr_array_index(images->images, i), writer,
                         g_ptr_array_index(images->info->devices, i),
@@ -141,11 +141,7 @@ static bool send_images(Images *images, WireWriter *writer, GError **error)
             return false;
         }
     }
-    if (!wire_writer_finish(writer, error)) {
-        return false;
-    }
-    progress_finish(progress);
-    return true;
+    return wire_writer_finish(writer, error);
 }
 
 /*
@@ -166,7 +162,7 @@ static void send_abort(WireWriter *writer, int fd, const GError *error)
     }
 }
 
-static bool dump_images(char **arguments, GError **error)
+static bool dump_images(char **arguments, Progress *progress, GError **error)
 {
     g_autoptr(BackupInfo) info = backup_info_new();
     g_autoptr(GPtrArray) list =
@@ -194,7 +190,7 @@ static bool dump_images(char **arguments, GError **error)
     if (!writer) {
         return false;
     }
-    if (!send_images(&images, writer, error)) {
+    if (!send_images(&images, writer, progress, error)) {
         send_abort(writer, io_output_fd(output), *error);
         return false;
     }
@@ -203,10 +199,9 @@ static bool dump_images(char **arguments, GError **error)
 
 /* QEMU */
 
-static bool dump_qemu(GError **error)
+static bool dump_qemu(Progress *progress, GError **error)
 {
     g_autoptr(BackupInfo) info = backup_info_new();
-    g_autoptr(Progress) progress = NULL;
     QemuOptions options = {
         .socket = opt_qmp,
         .agent = opt_fsfreeze,
@@ -225,12 +220,7 @@ static bool dump_qemu(GError **error)
     if (!cli_load_configs(info, opt_configs, error)) {
         return false;
     }
-    progress = progress_new();
-    if (!qemu_dump(&options, progress, error)) {
-        return false;
-    }
-    progress_finish(progress);
-    return true;
+    return qemu_dump(&options, progress, error);
 }
 
 static bool verify_options(char **images, GError **error)
@@ -256,8 +246,8 @@ static bool verify_options(char **images, GError **error)
 
 int main(int argc, char **argv)
 {
+    g_autoptr(Progress) progress = NULL;
     GError *error = NULL;
-    bool ok;
 
     if (!cli_parse(&argc, &argv, entries, "[NAME=IMAGE...]", summary,
                    &error) ||
@@ -265,6 +255,16 @@ int main(int argc, char **argv)
         return cli_report(error);
     }
     io_catch_signals();
-    ok = opt_qmp ? dump_qemu(&error) : dump_images(argv + 1, &error);
-    return ok ? 0 : cli_report(error);
+    progress = progress_new("copying");
+    if (opt_qmp) {
+        dump_qemu(progress, &error);
+    } else {
+        dump_images(argv + 1, progress, &error);
+    }
+    progress_end(progress, error);
+    if (error) {
+        return cli_report(error);
+    }
+    progress_print(progress);
+    return 0;
 }

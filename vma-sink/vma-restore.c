@@ -5,12 +5,14 @@
 #include <glib.h>
 
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "io/io.h"
 #include "restore/restore.h"
 
 #define PROGRAM "vma-restore"
 
 static const GOptionEntry no_options[] = { { NULL } };
+static const GOptionEntry progress_options[] = { PROGRESS_OPTION, { NULL } };
 
 /*
  * Parses a command's own line, of which MIN to MAX parameters remain at
@@ -60,13 +62,30 @@ static bool run_config(int argc, char **argv, GError **error)
            restore_config(argv[1], argv[2], error);
 }
 
+/* Takes over how it went. */
+static bool end(Progress *progress, GError *failure, GError **error)
+{
+    progress_end(progress, failure);
+    if (failure) {
+        g_propagate_error(error, failure);
+    }
+    return !failure;
+}
+
 static bool run_verify(int argc, char **argv, GError **error)
 {
-    return parse(argc, argv, no_options, "ARCHIVE",
-                 "Reads the whole archive, checks that it is undamaged and "
-                 "complete, and says\nwhat is damaged, and what of which disk "
-                 "is lost.", 1, 1, error) &&
-           restore_verify(argv[1], error);
+    g_autoptr(Progress) progress = NULL;
+    GError *failure = NULL;
+
+    if (!parse(argc, argv, progress_options, "ARCHIVE",
+               "Reads the whole archive, checks that it is undamaged and "
+               "complete, and says\nwhat is damaged, and what of which disk "
+               "is lost.", 1, 1, error)) {
+        return false;
+    }
+    progress = progress_new("verifying");
+    restore_verify(argv[1], progress, &failure);
+    return end(progress, failure, error);
 }
 
 static const char extract_summary[] =
@@ -89,6 +108,8 @@ static bool run_extract(int argc, char **argv, GError **error)
     gboolean force = FALSE;
     gboolean zeroed = FALSE;
     gboolean salvage = FALSE;
+    g_autoptr(Progress) progress = NULL;
+    GError *failure = NULL;
     RestoreExtract extract;
     const GOptionEntry options[] = {
         { "disk", 'd', 0, G_OPTION_ARG_FILENAME_ARRAY, &disks,
@@ -103,6 +124,7 @@ static bool run_extract(int argc, char **argv, GError **error)
         { "salvage", 0, 0, G_OPTION_ARG_NONE, &salvage,
           "Restore from a damaged archive what is whole, and list what is lost",
           NULL },
+        PROGRESS_OPTION,
         { NULL },
     };
 
@@ -110,6 +132,7 @@ static bool run_extract(int argc, char **argv, GError **error)
                error)) {
         return false;
     }
+    progress = progress_new("copying");
     extract = (RestoreExtract) {
         .archive = argv[1],
         .folder = argv[2],
@@ -117,8 +140,10 @@ static bool run_extract(int argc, char **argv, GError **error)
         .overwrite = force,
         .zeroed = zeroed,
         .salvage = salvage,
+        .progress = progress,
     };
-    return restore_extract(&extract, error);
+    restore_extract(&extract, &failure);
+    return end(progress, failure, error);
 }
 
 static const struct {

@@ -12,6 +12,7 @@
 #include "backup/info.h"
 #include "cli/cli.h"
 #include "cli/compress.h"
+#include "cli/progress.h"
 #include "io/io.h"
 #include "sink/copy.h"
 #include "sink/format.h"
@@ -56,6 +57,7 @@ static const GOptionEntry options[] = {
     { "json", 0, 0, G_OPTION_ARG_NONE, &json,
       "Say how it went as JSON on standard output (with -o - on standard "
       "error)", NULL },
+    PROGRESS_OPTION,
     { NULL },
 };
 
@@ -76,15 +78,16 @@ static SinkOutput *open_output(const SinkFormat *format, GError **error)
 }
 
 /* From the verified preamble to the output under its name. */
-static bool store(WireReader *reader, SinkOutput *output, SinkResult *result,
-                  GError **error)
+static bool store(WireReader *reader, SinkOutput *output, Progress *progress,
+                  SinkResult *result, GError **error)
 {
     gint64 started_us = g_get_monotonic_time();
 
     if (!output->format->begin(output, result->info, error) ||
-        !sink_copy(reader, output, error)) {
+        !sink_copy(reader, output, progress, error)) {
         return false;
     }
+    progress_phase(progress, "syncing");
     if (!output->format->finish(output, error)) {
         return false;
     }
@@ -92,6 +95,7 @@ static bool store(WireReader *reader, SinkOutput *output, SinkResult *result,
     result->stored_bytes = output->stored_bytes;
     result->seconds = (g_get_monotonic_time() - started_us) / 1e6;
     if (output->leftover) {
+        progress_clear(progress);
         cli_note("warning: cannot remove all of the folder that was replaced, "
                  "it is '%s' now", output->leftover);
     }
@@ -99,7 +103,8 @@ static bool store(WireReader *reader, SinkOutput *output, SinkResult *result,
 }
 
 /* [A1], [A2]: tells a producer that waits for it how it went. */
-static void answer(const WireReader *reader, const GError *failure)
+static void answer(const WireReader *reader, Progress *progress,
+                   const GError *failure)
 {
     g_autoptr(GError) error = NULL;
 
@@ -112,11 +117,12 @@ static void answer(const WireReader *reader, const GError *failure)
                           failure ? WIRE_ANSWER_FAILED : WIRE_ANSWER_COMMITTED,
                           failure ? failure->message : "", &error)) {
         /* What was stored stays stored; it is the producer that won't know. */
+        progress_clear(progress);
         cli_note("warning: %s", error->message);
     }
 }
 
-static bool run(SinkResult *result, GError **error)
+static bool run(SinkResult *result, Progress *progress, GError **error)
 {
     g_autoptr(BackupInfo) configs = backup_info_new();
     g_autoptr(SinkOutput) output = NULL;
@@ -142,9 +148,9 @@ static bool run(SinkResult *result, GError **error)
     }
     result->info = backup_info_copy(wire_reader_info(reader));
     if (backup_info_take_configs(result->info, configs, &failure)) {
-        store(reader, output, result, &failure);
+        store(reader, output, progress, result, &failure);
     }
-    answer(reader, failure);
+    answer(reader, progress, failure);
     if (failure) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return false;
@@ -238,6 +244,7 @@ int main(int argc, char **argv)
         "Examples:\n"
         "  vma-dump --qmp /run/vm1.qmp | vma-sink -o vm1.vma.zst\n"
         "  vma-dump --qmp /run/vm1.qmp | vma-sink --format=raw -o vm1/";
+    g_autoptr(Progress) progress = NULL;
     SinkResult result = { 0 };
     GError *error = NULL;
 
@@ -245,7 +252,9 @@ int main(int argc, char **argv)
     if (cli_parse(&argc, &argv, options, "< STREAM", summary, &error) &&
         check_arguments(argc, &result, &error)) {
         io_catch_signals();
-        run(&result, &error);
+        progress = progress_new("copying");
+        run(&result, progress, &error);
+        progress_end(progress, error);
     }
     print_result(&result, error);
     g_clear_pointer(&result.info, backup_info_free);

@@ -5,8 +5,9 @@
 # on the output fails, vma-restore says so and leaves nothing.
 . "$(dirname "$0")/lib.sh"
 
-! ldd "$VMA_SINK" | grep -q libasan ||
-    skip "a preloaded library does not go with the sanitizers"
+case $(ldd "$VMA_SINK") in
+*libasan*) skip "a preloaded library does not go with the sanitizers" ;;
+esac
 logged() {
     rm -f log
     FAULT_LOG=$T/log LD_PRELOAD=$B/tests/fault.so "$@"

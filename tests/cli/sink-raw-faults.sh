@@ -5,8 +5,9 @@
 # nothing, and with --force the old folder as it was; short writes lose nothing.
 . "$(dirname "$0")/lib.sh"
 
-! ldd "$VMA_SINK" | grep -q libasan ||
-    skip "a preloaded library does not go with the sanitizers"
+case $(ldd "$VMA_SINK") in
+*libasan*) skip "a preloaded library does not go with the sanitizers" ;;
+esac
 sink() {
     LD_PRELOAD=$B/tests/fault.so "$VMA_SINK" --format=raw "$@" -o out < stream
 }

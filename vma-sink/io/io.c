@@ -49,7 +49,7 @@ static void on_signal(int signum)
 
 void io_outlive_signals(bool outlive)
 {
-    struct sigaction action = { .sa_flags = outlive ? 0 : SA_RESETHAND };
+    struct sigaction action = { 0 };
     sigset_t all, old;
 
     sigemptyset(&all);
@@ -61,9 +61,11 @@ void io_outlive_signals(bool outlive)
     sigprocmask(SIG_BLOCK, &all, &old);
     for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
         unsigned bit = 1u << signals[i];
+        /* A terminal that goes away may say so twice: shell and kernel do. */
+        bool once = !outlive && signals[i] != SIGHUP;
 
-        action.sa_handler = !outlive && (seen_signals & bit) ? SIG_DFL
-                                                             : on_signal;
+        action.sa_flags = once ? SA_RESETHAND : 0;
+        action.sa_handler = once && (seen_signals & bit) ? SIG_DFL : on_signal;
         if (handled_signals & bit) {
             sigaction(signals[i], &action, NULL);
         }
@@ -74,6 +76,7 @@ void io_outlive_signals(bool outlive)
 void io_catch_signals(void)
 {
     const struct sigaction action = { .sa_handler = on_alarm };
+    sigset_t asked;
 
     sigaction(SIGALRM, &action, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
@@ -86,6 +89,9 @@ void io_catch_signals(void)
         }
     }
     io_outlive_signals(false);
+    sigemptyset(&asked);
+    sigaddset(&asked, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &asked, NULL);
     /* Both have an error of their own, EPIPE and EFBIG. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);

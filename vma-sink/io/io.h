@@ -39,8 +39,12 @@ bool io_pread(int fd, void *buffer, size_t bytes, uint64_t offset, size_t *got,
 
 /*
  * From now on the first SIGINT, SIGTERM or SIGHUP is an error in this folder's
- * functions; the same one again ends the process at once.  Ignores SIGPIPE and
- * SIGXFSZ, which are errors of a write as well.
+ * functions; the same SIGINT or SIGTERM again ends the process at once.
+ * Ignores SIGPIPE and SIGXFSZ, which are errors of a write as well.  Blocks
+ * SIGUSR1, in all threads if there are none yet, for whoever waits for it.
+ *
+ * A thread of its own should block all signals: those that end the program have
+ * to reach one that can be blocked in a call of this folder.
  */
 void io_catch_signals(void);
 

@@ -377,6 +377,14 @@ bool restore_archive_verdict(const RestoreArchive *a, GError **error)
     return false;
 }
 
+void restore_archive_show(const RestoreArchive *a, Progress *progress)
+{
+    uint64_t total = io_input_bytes(a->input);
+
+    progress_update(progress, io_input_bytes_read(a->input), PROGRESS_UNKNOWN,
+                    total > 0 ? total : PROGRESS_UNKNOWN);
+}
+
 VmaDigestKind restore_archive_digest_kind(const RestoreArchive *a)
 {
     return vma_reader_digest_kind(a->reader);

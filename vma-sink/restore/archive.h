@@ -12,6 +12,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "cli/progress.h"
 #include "restore/check.h"
 #include "vma/reader.h"
 
@@ -63,6 +64,9 @@ bool restore_archive_found(RestoreArchive *archive, GError *finding,
 
 /* Whether nothing was found; else *error is the worst kind there was. */
 bool restore_archive_verdict(const RestoreArchive *archive, GError **error);
+
+/* Shows how many of the archive's bytes have been read. */
+void restore_archive_show(const RestoreArchive *archive, Progress *progress);
 
 VmaDigestKind restore_archive_digest_kind(const RestoreArchive *archive);
 

@@ -250,12 +250,18 @@ static bool write_disks(Extract *x, GError **error)
     VmaNext next;
 
     do {
+        restore_archive_show(x->archive, x->options->progress);
         next = restore_archive_next(x->archive, &extent, error);
         if (next == VMA_NEXT_EXTENT && !write_extent(x, extent, error)) {
             next = VMA_NEXT_ERROR;
         }
     } while (next == VMA_NEXT_EXTENT);
-    return next == VMA_NEXT_END && finish(x, error);
+    if (next == VMA_NEXT_ERROR) {
+        return false;
+    }
+    restore_archive_show(x->archive, x->options->progress);
+    progress_phase(x->options->progress, "syncing");
+    return finish(x, error);
 }
 
 /* Puts in front of an error what it leaves behind. */
@@ -293,6 +299,7 @@ static void print_summary(const Extract *x, const char *name, uint64_t bytes,
     g_autofree char *size = cli_format_size(bytes);
     guint disks = restore_disks_count(&x->disks);
 
+    progress_clear(x->options->progress);
     fprintf(stderr, "%s: %u disk%s, %s (%.0f%% zero), %.1f s\n", printable,
             disks, disks == 1 ? "" : "s", size,
             bytes ? 100.0 * zero / bytes : 0.0, seconds);
@@ -326,15 +333,15 @@ static void print_finding(const char *finding, void *opaque)
 {
     g_autofree char *printable = cli_printable(finding);
 
-    (void)opaque;
+    progress_clear(opaque);
     fprintf(stderr, "damage: %s\n", printable);
 }
 
 static bool open_archive(Extract *x, GError **error)
 {
     x->archive = restore_archive_new_damaged(
-        x->options->archive, x->options->salvage ? print_finding : NULL, NULL,
-        error);
+        x->options->archive, x->options->salvage ? print_finding : NULL,
+        x->options->progress, error);
     if (!x->archive) {
         return false;
     }
@@ -361,7 +368,8 @@ static bool stream(const Extract *x, const BackupDevice *device,
 {
     uint64_t bytes, zero;
 
-    if (!restore_stream(x->archive, device, &bytes, &zero, error)) {
+    if (!restore_stream(x->archive, device, x->options->progress, &bytes,
+                        &zero, error)) {
         if (bytes > 0) {
             g_prefix_error(error, "only the first %" G_GUINT64_FORMAT
                            " bytes of disk '%s' were written: ", bytes,

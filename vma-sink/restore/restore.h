@@ -9,6 +9,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "cli/progress.h"
+
 /*
  * Prints what the archive's header tells, and of a file whether its end mark is
  * there; reads nothing else.  With JSON as one object, see list.c.
@@ -26,7 +28,7 @@ bool restore_config(const char *archive, const char *name, GError **error);
  * was found, what of which disk is lost, and how far the check goes.  False if
  * anything was found.
  */
-bool restore_verify(const char *archive, GError **error);
+bool restore_verify(const char *archive, Progress *progress, GError **error);
 
 /*
  * Restores the disks named in DISKS (ends in NULL), or all disks and configs
@@ -51,6 +53,7 @@ typedef struct RestoreExtract {
     bool overwrite;
     bool zeroed;
     bool salvage;
+    Progress *progress;
 } RestoreExtract;
 
 bool restore_extract(const RestoreExtract *options, GError **error);

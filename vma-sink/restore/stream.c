@@ -35,7 +35,7 @@ static bool write_run(RestoreRandom *random, uint8_t id, IoOutput *output,
 
 static bool write_disk(RestoreRandom *random, const VmaIndex *index,
                        uint8_t id, uint64_t size_bytes, IoOutput *output,
-                       uint64_t *zero, GError **error)
+                       Progress *progress, uint64_t *zero, GError **error)
 {
     g_autofree uint8_t *buffer = g_malloc(BUFFER_BYTES);
     uint64_t end;
@@ -44,16 +44,19 @@ static bool write_disk(RestoreRandom *random, const VmaIndex *index,
         bool stored = vma_index_run(index, id, from, size_bytes, &end);
 
         end = MIN(end, size_bytes);
+        progress_update(progress, from, *zero, size_bytes);
         *zero += stored ? 0 : end - from;
         if (!write_run(random, id, output, buffer, stored, from, end, error)) {
             return false;
         }
     }
+    progress_update(progress, size_bytes, *zero, size_bytes);
     return io_output_finish(output, error);
 }
 
 bool restore_stream(const RestoreArchive *archive, const BackupDevice *device,
-                    uint64_t *bytes, uint64_t *zero, GError **error)
+                    Progress *progress, uint64_t *bytes, uint64_t *zero,
+                    GError **error)
 {
     g_autoptr(IoOutput) output = io_output_new("-", false, error);
     g_autoptr(VmaIndex) index = output ? restore_scan(archive, error) : NULL;
@@ -68,7 +71,7 @@ bool restore_stream(const RestoreArchive *archive, const BackupDevice *device,
     io_enlarge_pipe(io_output_fd(output));
     ok = write_disk(random, index, device->id, restore_is_vmstate(device)
                     ? vma_index_end(index, device->id) : device->size_bytes,
-                    output, zero, error);
+                    output, progress, zero, error);
     *bytes = io_output_bytes(output);
     return ok;
 }

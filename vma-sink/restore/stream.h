@@ -18,6 +18,7 @@
  * it is zeroes.  A terminal is refused.
  */
 bool restore_stream(const RestoreArchive *archive, const BackupDevice *device,
-                    uint64_t *bytes, uint64_t *zero, GError **error);
+                    Progress *progress, uint64_t *bytes, uint64_t *zero,
+                    GError **error);
 
 #endif /* RESTORE_STREAM_H */

@@ -16,7 +16,7 @@ static void print_finding(const char *finding, void *opaque)
 {
     g_autofree char *printable = cli_printable(finding);
 
-    (void)opaque;
+    progress_clear(opaque);
     printf("damage: %s\n", printable);
 }
 
@@ -82,10 +82,10 @@ static bool verify_index(RestoreArchive *archive, GError **error)
            restore_archive_found(archive, finding, error);
 }
 
-bool restore_verify(const char *path, GError **error)
+bool restore_verify(const char *path, Progress *progress, GError **error)
 {
     g_autoptr(RestoreArchive) archive = restore_archive_new_damaged(
-        path, print_finding, NULL, error);
+        path, print_finding, progress, error);
     g_autoptr(GError) verdict = NULL;
     const VmaExtent *extent;
     VmaNext next;
@@ -94,11 +94,14 @@ bool restore_verify(const char *path, GError **error)
         return false;
     }
     do {
+        restore_archive_show(archive, progress);
         next = restore_archive_next(archive, &extent, error);
     } while (next == VMA_NEXT_EXTENT);
     if (next == VMA_NEXT_ERROR || !verify_index(archive, error)) {
         return false;
     }
+    restore_archive_show(archive, progress);
+    progress_clear(progress);
     if (!restore_archive_verdict(archive, &verdict)) {
         printf("\n");
     }

@@ -35,11 +35,16 @@ static bool copy_data(WireReader *reader, SinkOutput *output,
     return true;
 }
 
-bool sink_copy(WireReader *reader, SinkOutput *output, GError **error)
+bool sink_copy(WireReader *reader, SinkOutput *output, Progress *progress,
+               GError **error)
 {
+    uint64_t total = backup_info_bytes(wire_reader_info(reader));
+    uint64_t bytes = 0;
+
     for (;;) {
         WireRun run;
 
+        progress_update(progress, bytes, output->zero_bytes, total);
         switch (wire_reader_next(reader, &run, error)) {
         case WIRE_EVENT_DATA:
             if (!copy_data(reader, output, &run, error)) {
@@ -58,5 +63,7 @@ bool sink_copy(WireReader *reader, SinkOutput *output, GError **error)
         case WIRE_EVENT_ERROR:
             return false;
         }
+        bytes += backup_run_bytes(run.device->size_bytes, run.cluster_number,
+                                  run.cluster_count);
     }
 }

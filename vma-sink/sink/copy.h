@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "cli/progress.h"
 #include "sink/format.h"
 #include "wire/reader.h"
 
@@ -16,6 +17,7 @@
  * be finished.  True only where the stream is whole, so that the output was
  * given every cluster of every device exactly once.
  */
-bool sink_copy(WireReader *reader, SinkOutput *output, GError **error);
+bool sink_copy(WireReader *reader, SinkOutput *output, Progress *progress,
+               GError **error);
 
 #endif /* SINK_COPY_H */

@@ -22,7 +22,7 @@ typedef struct SinkResult {
 /* "vm1.vma: 2 disks, 4.0 GiB (75% zero), stored in ..."; to be freed. */
 char *sink_result_text(const SinkResult *result);
 
-/* One object in one line; ERROR is NULL after success. */
+/* One object in one line, as progress.md says; ERROR is NULL after success. */
 char *sink_result_json(const SinkResult *result, const GError *error);
 
 #endif /* SINK_RESULT_H */
