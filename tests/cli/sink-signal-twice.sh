@@ -5,8 +5,9 @@
 # goes away may cause twice, does not.
 . "$(dirname "$0")/lib.sh"
 
-! ldd "$VMA_SINK" | grep -q libasan ||
-    skip "a preloaded library does not go with the sanitizers"
+case $(ldd "$VMA_SINK") in
+*libasan*) skip "a preloaded library does not go with the sanitizers" ;;
+esac
 for signal in INT TERM HUP; do
     env --default-signal=INT LD_PRELOAD="$B/tests/fault.so" \
         FAULT_SYNC_SLEEP=2000 FAULT_LOG="$T/log" \
