@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,28 +15,15 @@
 #include "backup/error.h"
 #include "cli/cli.h"
 #include "io/io.h"
-#include "source/agent.h"
+#include "source/freeze.h"
 #include "source/qmp.h"
 
 #define CONNECT_SECONDS 10
 /* After an interruption; a stalled reader holds up nothing of this. */
 #define CLEANUP_SECONDS 30
 #define POLL_MS 200
-/* An agent that takes longer for next to nothing is not to be relied on. */
-#define AGENT_SECONDS 5
-/* The guest writes back all that it has not written yet. */
-#define FREEZE_SECONDS 60
 /* While file systems are frozen, QEMU has so long to start the backup. */
 #define START_SECONDS 60
-/*
- * A thaw writes to disks, so it may be held up by the backup itself, which a
- * slow reader holds up: it is tried again while the backup runs, and at its
- * end.
- */
-#define THAW_SECONDS 10
-#define THAW_AGAIN_SECONDS 1
-#define THAW_PERIOD_US (10 * G_USEC_PER_SEC)
-#define THAW_LAST_SECONDS 30
 /*
  * The descriptor in QEMU.  Always the same, for QEMU keeps what a client that
  * was killed has passed, and closes it when the next one passes another under
@@ -52,10 +38,7 @@ typedef struct Backup {
     const QemuOptions *options;
     Progress *progress;
     Qmp *qmp;
-
-    Agent *agent;               /* NULL: none */
-    int64_t file_systems;       /* that were frozen; -1: not known */
-    int64_t thaw_again_us;      /* 0: it has not failed yet */
+    Freeze *freeze;             /* NULL: no freezing */
 
     char *uuid;                 /* NULL: not started */
     bool interrupted;           /* by a signal, which has been dealt with */
@@ -68,7 +51,7 @@ typedef struct Backup {
 static void backup_clear(Backup *b)
 {
     g_clear_pointer(&b->qmp, qmp_free);
-    g_clear_pointer(&b->agent, agent_free);
+    g_clear_pointer(&b->freeze, freeze_free);
     g_free(b->uuid);
     g_free(b->end_state);
     g_free(b->end_message);
@@ -205,8 +188,10 @@ static JsonObject *fd_argument(void)
 }
 
 /* After this the monitor can be talked to again, for a while. */
-static void note_interruption(Backup *b)
+static void note_interruption(void *opaque)
 {
+    Backup *b = opaque;
+
     if (io_interrupted(NULL)) {
         b->interrupted = true;
         io_clear_interrupt();
@@ -214,109 +199,15 @@ static void note_interruption(Backup *b)
     }
 }
 
-/* The guest's file systems */
-
-/*
- * Says at once how it went: a guest that stays frozen can't wait for the end of
- * the backup.
- */
-static bool thaw(Backup *b, unsigned seconds, GError **error)
-{
-    g_autofree char *command = agent_thaw_command(b->agent);
-    g_autoptr(GError) local = NULL;
-
-    if (agent_thaw(b->agent, seconds, &local)) {
-        progress_clear(b->progress);
-        if (b->file_systems >= 0) {
-            cli_note("file systems frozen for %" PRId64 " ms (%" PRId64
-                     " of the guest)", (agent_frozen_us(b->agent) + 500) / 1000,
-                     b->file_systems);
-        } else {
-            cli_note("the guest's file systems are thawed");
-        }
-        io_outlive_signals(false);
-        return true;
-    }
-    if (!io_interrupted(NULL)) {
-        if (b->thaw_again_us == 0) {
-            cli_note("warning: the guest's file systems may be frozen and "
-                     "can't be thawed (%s); to do it by hand: %s",
-                     local->message, command);
-        }
-        b->thaw_again_us = g_get_monotonic_time() + THAW_PERIOD_US;
-    }
-    g_propagate_error(error, g_steal_pointer(&local));
-    return false;
-}
-
-static bool is_frozen(const Backup *b)
-{
-    return b->agent && agent_is_frozen(b->agent);
-}
-
-/* Right after the start of the backup: nothing keeps us from this. */
-static void thaw_now(Backup *b)
-{
-    while (is_frozen(b) && !thaw(b, THAW_SECONDS, NULL) &&
-           io_interrupted(NULL)) {
-        note_interruption(b);
-    }
-}
-
-/* While the backup runs. */
-static void thaw_again(Backup *b)
-{
-    if (is_frozen(b) && g_get_monotonic_time() >= b->thaw_again_us) {
-        (void)thaw(b, THAW_AGAIN_SECONDS, NULL);
-    }
-}
-
-/* At the end.  False: it stays frozen; *error, if set before, is extended. */
-static bool thaw_at_last(Backup *b, GError **error)
-{
-    g_autoptr(GError) before = NULL;
-    g_autoptr(GError) local = NULL;
-    g_autofree char *command = NULL;
-
-    note_interruption(b);
-    while (is_frozen(b) && !thaw(b, THAW_LAST_SECONDS, &local)) {
-        if (!io_interrupted(NULL)) {
-            break;
-        }
-        note_interruption(b);
-        g_clear_error(&local);
-    }
-    if (!is_frozen(b)) {
-        return true;
-    }
-    before = *error;
-    *error = NULL;
-    command = agent_thaw_command(b->agent);
-    g_set_error(error, BACKUP_ERROR,
-                before && before->domain == BACKUP_ERROR
-                ? before->code : BACKUP_ERROR_FAILED,
-                "%s, and the guest's file systems may still be frozen (%s); to "
-                "thaw them: %s", before ? before->message
-                                        : "the backup is complete",
-                local->message, command);
-    return false;
-}
-
+/* In a moment that the guest spends frozen nothing waits for ever. */
 static bool freeze(Backup *b, GError **error)
 {
-    if (!b->agent) {
-        return true;
-    }
-    io_outlive_signals(true);
-    if (io_interrupted(error)) {
+    if (!freeze_start(b->freeze, error)) {
         return false;
     }
-    if (!agent_freeze(b->agent, FREEZE_SECONDS, &b->file_systems, error)) {
-        g_prefix_error(error, "cannot freeze the guest's file systems: ");
-        return false;
+    if (b->freeze) {
+        qmp_set_deadline(b->qmp, START_SECONDS);
     }
-    /* Nothing waits for ever from now on. */
-    qmp_set_deadline(b->qmp, START_SECONDS);
     return true;
 }
 
@@ -372,11 +263,11 @@ static JsonObject *receive_start(Backup *b, int64_t id, GError **error)
 {
     g_autoptr(GError) local = NULL;
     JsonObject *answer = qmp_receive(b->qmp, id, &local);
-    bool frozen = is_frozen(b);
+    bool frozen = freeze_is_on(b->freeze);
     bool answered = answer || local->domain == JSON_LINES_ERROR;
 
     note_interruption(b);
-    thaw_now(b);
+    freeze_thaw(b->freeze);
     if (local) {
         g_propagate_error(error, g_steal_pointer(&local));
     }
@@ -486,7 +377,7 @@ static bool watch(Backup *b, GError **error)
     g_autoptr(GError) local = NULL;
 
     while (query(b, &local) && !b->end_state && wait_for_change(b, &local)) {
-        thaw_again(b);
+        freeze_thaw_again(b->freeze);
     }
     if (local && !b->end_state) {
         g_propagate_error(error, g_steal_pointer(&local));
@@ -564,7 +455,7 @@ static bool run(Backup *b, JsonObject *arguments, GError **error)
     if (!hand_over(b, error) || !freeze(b, error) ||
         (!start(b, g_steal_pointer(&owned), error) && !b->uuid)) {
         note_interruption(b);
-        thaw_now(b);
+        freeze_thaw(b->freeze);
         take_back(b);
         return false;
     }
@@ -579,7 +470,6 @@ bool qemu_dump(const QemuOptions *options, Progress *progress, GError **error)
     g_auto(Backup) b = {
         .options = options,
         .progress = progress,
-        .file_systems = -1,
     };
     bool ok;
 
@@ -588,8 +478,9 @@ bool qemu_dump(const QemuOptions *options, Progress *progress, GError **error)
         return false;
     }
     if (options->agent) {
-        b.agent = agent_connect(options->agent, AGENT_SECONDS, error);
-        if (!b.agent) {
+        b.freeze = freeze_new(options->agent, progress, note_interruption, &b,
+                              error);
+        if (!b.freeze) {
             return false;
         }
     }
@@ -598,7 +489,8 @@ bool qemu_dump(const QemuOptions *options, Progress *progress, GError **error)
         return false;
     }
     ok = run(&b, g_steal_pointer(&arguments), &local);
-    ok &= thaw_at_last(&b, &local);
+    note_interruption(&b);
+    ok &= freeze_thaw_at_last(b.freeze, &local);
     if (!ok) {
         g_propagate_error(error, g_steal_pointer(&local));
     }

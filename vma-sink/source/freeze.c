@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Freezes the guest's file systems and sees to it that they are thawed.
+ */
+#include "source/freeze.h"
+
+#include <inttypes.h>
+
+#include "backup/error.h"
+#include "cli/cli.h"
+#include "io/io.h"
+#include "source/agent.h"
+
+/* An agent that takes longer for next to nothing is not to be relied on. */
+#define AGENT_SECONDS 5
+/* The guest writes back all that it has not written yet. */
+#define FREEZE_SECONDS 60
+/*
+ * A thaw writes to disks, so it may be held up by the backup itself, which a
+ * slow reader holds up: it is tried again while the backup runs, and at its
+ * end.
+ */
+#define THAW_SECONDS 10
+#define THAW_AGAIN_SECONDS 1
+#define THAW_PERIOD_US (10 * G_USEC_PER_SEC)
+#define THAW_LAST_SECONDS 30
+
+struct Freeze {
+    /* Set at creation, never changed. */
+    Agent *agent;
+    Progress *progress;
+    FreezeSignalFunc *on_signal;
+    void *opaque;
+
+    int64_t file_systems;       /* that were frozen; -1: not known */
+    int64_t thaw_again_us;      /* 0: it has not failed yet */
+};
+
+Freeze *freeze_new(const char *path, Progress *progress,
+                   FreezeSignalFunc *on_signal, void *opaque, GError **error)
+{
+    Agent *agent = agent_connect(path, AGENT_SECONDS, error);
+    Freeze *f;
+
+    if (!agent) {
+        return NULL;
+    }
+    f = g_new0(Freeze, 1);
+    f->agent = agent;
+    f->progress = progress;
+    f->on_signal = on_signal;
+    f->opaque = opaque;
+    f->file_systems = -1;
+    return f;
+}
+
+void freeze_free(Freeze *f)
+{
+    if (f) {
+        agent_free(f->agent);
+        g_free(f);
+    }
+}
+
+bool freeze_start(Freeze *f, GError **error)
+{
+    if (!f) {
+        return true;
+    }
+    io_outlive_signals(true);
+    if (io_interrupted(error)) {
+        return false;
+    }
+    if (!agent_freeze(f->agent, FREEZE_SECONDS, &f->file_systems, error)) {
+        g_prefix_error(error, "cannot freeze the guest's file systems: ");
+        return false;
+    }
+    return true;
+}
+
+bool freeze_is_on(const Freeze *f)
+{
+    return f && agent_is_frozen(f->agent);
+}
+
+/*
+ * Says at once how it went: a guest that stays frozen can't wait for the end of
+ * the backup.
+ */
+static bool thaw(Freeze *f, unsigned seconds, GError **error)
+{
+    g_autofree char *command = agent_thaw_command(f->agent);
+    g_autoptr(GError) local = NULL;
+
+    if (agent_thaw(f->agent, seconds, &local)) {
+        progress_clear(f->progress);
+        if (f->file_systems >= 0) {
+            cli_note("file systems frozen for %" PRId64 " ms (%" PRId64
+                     " of the guest)", (agent_frozen_us(f->agent) + 500) / 1000,
+                     f->file_systems);
+        } else {
+            cli_note("the guest's file systems are thawed");
+        }
+        io_outlive_signals(false);
+        return true;
+    }
+    if (!io_interrupted(NULL)) {
+        if (f->thaw_again_us == 0) {
+            cli_note("warning: the guest's file systems may be frozen and "
+                     "can't be thawed (%s); to do it by hand: %s",
+                     local->message, command);
+        }
+        f->thaw_again_us = g_get_monotonic_time() + THAW_PERIOD_US;
+    }
+    g_propagate_error(error, g_steal_pointer(&local));
+    return false;
+}
+
+/* Tries once, and once more for every signal that comes in between. */
+static bool thaw_despite_signals(Freeze *f, unsigned seconds, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    while (freeze_is_on(f) && !thaw(f, seconds, &local)) {
+        if (!io_interrupted(NULL)) {
+            g_propagate_error(error, g_steal_pointer(&local));
+            return false;
+        }
+        f->on_signal(f->opaque);
+        g_clear_error(&local);
+    }
+    return true;
+}
+
+void freeze_thaw(Freeze *f)
+{
+    (void)thaw_despite_signals(f, THAW_SECONDS, NULL);
+}
+
+void freeze_thaw_again(Freeze *f)
+{
+    if (freeze_is_on(f) && g_get_monotonic_time() >= f->thaw_again_us) {
+        (void)thaw(f, THAW_AGAIN_SECONDS, NULL);
+    }
+}
+
+bool freeze_thaw_at_last(Freeze *f, GError **error)
+{
+    g_autoptr(GError) before = NULL;
+    g_autoptr(GError) local = NULL;
+    g_autofree char *command = NULL;
+
+    if (thaw_despite_signals(f, THAW_LAST_SECONDS, &local)) {
+        return true;
+    }
+    before = *error;
+    *error = NULL;
+    command = agent_thaw_command(f->agent);
+    g_set_error(error, BACKUP_ERROR,
+                before && before->domain == BACKUP_ERROR
+                ? before->code : BACKUP_ERROR_FAILED,
+                "%s, and the guest's file systems may still be frozen (%s); to "
+                "thaw them: %s", before ? before->message
+                                        : "the backup is complete",
+                local->message, command);
+    return false;
+}
