@@ -13,7 +13,7 @@
 #include "cli/progress.h"
 #include "io/io.h"
 #include "io/output.h"
-#include "source/image.h"
+#include "source/disk.h"
 #include "source/qemu.h"
 #include "wire/writer.h"
 
@@ -70,29 +70,29 @@ static const GOptionEntry entries[] = {
 
 typedef struct Images {
     BackupInfo *info;
-    GPtrArray *images;          /* of Image, in the order of info's devices */
-    ImageTotals totals;
+    GPtrArray *images;          /* of Disk, in the order of info's devices */
+    DiskTotals totals;
 } Images;
 
-static void note_padding(const char *path, const Image *image)
+static void note_padding(const Disk *image)
 {
-    if (image_padding_bytes(image) > 0) {
+    if (disk_padding_bytes(image) > 0) {
         cli_note("note: '%s' is no multiple of 512 bytes, %u zero bytes are "
-                 "added", path, image_padding_bytes(image));
+                 "added", disk_name(image), disk_padding_bytes(image));
     }
 }
 
 static bool add_image(Images *images, const char *argument, GError **error)
 {
-    const char *path = strchr(argument, '=');
+    const char *source = strchr(argument, '=');
     g_autofree char *name = NULL;
-    g_autoptr(Image) image = NULL;
+    g_autoptr(Disk) image = NULL;
 
-    if (!path || path == argument || !path[1]) {
+    if (!source || source == argument || !source[1]) {
         cli_set_usage(error, "'%s' is not NAME=IMAGE", argument);
         return false;
     }
-    name = g_strndup(argument, path++ - argument);
+    name = g_strndup(argument, source++ - argument);
     if (!backup_name_is_valid(name, strlen(name))) {
         cli_set_usage(error, "'%s' is not a name: 1 to 255 bytes of UTF-8 "
                       "without control characters", name);
@@ -102,14 +102,14 @@ static bool add_image(Images *images, const char *argument, GError **error)
         cli_set_usage(error, "the name '%s' is used twice", name);
         return false;
     }
-    image = image_open(path, opt_any_content, error);
+    image = disk_open(source, opt_any_content, error);
     if (!image) {
         return false;
     }
-    note_padding(path, image);
-    images->totals.total_bytes += image_size_bytes(image);
+    note_padding(image);
+    images->totals.total_bytes += disk_size_bytes(image);
     backup_info_add_device(images->info, images->images->len + 1, name,
-                           image_size_bytes(image));
+                           disk_size_bytes(image));
     g_ptr_array_add(images->images, g_steal_pointer(&image));
     return true;
 }
@@ -135,9 +135,9 @@ static bool send_images(Images *images, WireWriter *writer,
                         Progress *progress, GError **error)
 {
     for (guint i = 0; i < images->images->len; i++) {
-        if (!image_send(g_ptr_array_index(images->images, i), writer,
-                        g_ptr_array_index(images->info->devices, i),
-                        &images->totals, progress, error)) {
+        if (!disk_send(g_ptr_array_index(images->images, i), writer,
+                       g_ptr_array_index(images->info->devices, i),
+                       &images->totals, progress, error)) {
             return false;
         }
     }
@@ -166,7 +166,7 @@ static bool dump_images(char **arguments, Progress *progress, GError **error)
 {
     g_autoptr(BackupInfo) info = backup_info_new();
     g_autoptr(GPtrArray) list =
-        g_ptr_array_new_with_free_func((GDestroyNotify)image_free);
+        g_ptr_array_new_with_free_func((GDestroyNotify)disk_free);
     Images images = { .info = info, .images = list };
     g_autoptr(IoOutput) output = NULL;
     g_autoptr(WireWriter) writer = NULL;

@@ -12,7 +12,8 @@ image() { # OFFSET MAGIC
 refused() { # FORMAT
     expect_exit 2 "$VMA_DUMP" d=disk > stream
     expect_message "looks like a $1 image"
-    expect_message "convert it with qemu-img"
+    expect_message "qemu-nbd --read-only --fork --socket=/tmp/disk.sock 'disk'"
+    expect_message 'give nbd+unix:///?socket=/tmp/disk.sock'
     [ ! -s stream ] || fail "something was written"
     expect_exit 0 "$VMA_DUMP" --any-content d=disk > stream
 }

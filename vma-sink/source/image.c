@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads a raw image and sends it.  Holes are not read; clusters of zeroes are
- * found in the data, too, and go into the same runs as the holes around them.
+ * Reads a raw image.  Holes are not read.
  */
 #include "source/image.h"
 
@@ -15,7 +14,6 @@
 
 #include "backup/error.h"
 #include "io/io.h"
-#include "io/zero.h"
 
 /*
  * Half of what the pipe holds, so that its reader can work on one while the
@@ -25,26 +23,13 @@
 #define CHUNK_BYTES (CHUNK_CLUSTERS * BACKUP_CLUSTER_BYTES)
 G_STATIC_ASSERT(CHUNK_CLUSTERS <= WIRE_DATA_MAX_CLUSTERS);
 
-struct Image {
+typedef struct Image {
+    Disk disk;
     /* Set at creation, never changed. */
-    char *path;
     int fd;
     bool block_device;
-    uint64_t file_bytes;
     struct timespec changed;    /* regular files: when, last */
-};
-
-/* One image on its way into the stream. */
-typedef struct Sender {
-    const Image *image;
-    const BackupDevice *device;
-    WireWriter *writer;
-    ImageTotals *totals;
-    Progress *progress;
-    uint8_t *buffer;            /* CHUNK_BYTES */
-    uint64_t zero_first;        /* run of zeroes that is not yet sent */
-    uint64_t zero_count;
-} Sender;
+} Image;
 
 typedef struct Magic {
     const char *format;
@@ -82,16 +67,20 @@ static bool refuse_formats(const Image *image, GError **error)
     size_t got;
 
     if (!io_pread(image->fd, head, sizeof(head), 0, &got, error)) {
-        g_prefix_error(error, "cannot read '%s': ", image->path);
+        g_prefix_error(error, "cannot read '%s': ", image->disk.name);
         return false;
     }
     format = format_by_magic(head, got);
     if (format) {
+        g_autofree char *quoted = g_shell_quote(image->disk.name);
+
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
                     "'%s' looks like a %s image, and only raw images are read: "
-                    "convert it with qemu-img, or give it a block device with "
-                    "qemu-nbd (--any-content takes it as a raw disk)",
-                    image->path, format);
+                    "export it with \"qemu-nbd --read-only --fork "
+                    "--socket=/tmp/disk.sock %s\", and give "
+                    "nbd+unix:///?socket=/tmp/disk.sock in its place "
+                    "(--any-content takes it as a raw disk)",
+                    image->disk.name, format, quoted);
         return false;
     }
     return true;
@@ -104,70 +93,29 @@ static bool stat_image(Image *image, GError **error)
     uint64_t bytes;
 
     if (fstat(image->fd, &st) < 0) {
-        backup_error_set_errno(error, errno, "cannot stat '%s'", image->path);
+        backup_error_set_errno(error, errno, "cannot stat '%s'",
+                               image->disk.name);
         return false;
     }
     if (S_ISREG(st.st_mode)) {
-        image->file_bytes = st.st_size;
+        image->disk.source_bytes = st.st_size;
         image->changed = st.st_mtim;
         return true;
     }
     if (!S_ISBLK(st.st_mode)) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
                     "'%s' is neither a regular file nor a block device",
-                    image->path);
+                    image->disk.name);
         return false;
     }
     if (ioctl(image->fd, BLKGETSIZE64, &bytes) < 0) {
         backup_error_set_errno(error, errno, "cannot get the size of '%s'",
-                               image->path);
+                               image->disk.name);
         return false;
     }
     image->block_device = true;
-    image->file_bytes = bytes;
+    image->disk.source_bytes = bytes;
     return true;
-}
-
-Image *image_open(const char *path, bool any_content, GError **error)
-{
-    g_autoptr(Image) image = g_new0(Image, 1);
-
-    image->path = g_strdup(path);
-    /* Non-blocking, because a FIFO would otherwise wait for a writer. */
-    image->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (image->fd < 0) {
-        backup_error_set_errno(error, errno, "cannot open '%s'", path);
-        return NULL;
-    }
-    if (!stat_image(image, error) ||
-        (!any_content && !refuse_formats(image, error))) {
-        return NULL;
-    }
-    /* Only advice: a refusal changes nothing. */
-    (void)posix_fadvise(image->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    return g_steal_pointer(&image);
-}
-
-void image_free(Image *image)
-{
-    if (!image) {
-        return;
-    }
-    if (image->fd >= 0) {
-        close(image->fd);
-    }
-    g_free(image->path);
-    g_free(image);
-}
-
-unsigned image_padding_bytes(const Image *image)
-{
-    return -image->file_bytes % WIRE_SECTOR_BYTES;
-}
-
-uint64_t image_size_bytes(const Image *image)
-{
-    return image->file_bytes + image_padding_bytes(image);
 }
 
 /* A disk that is written to while it is read is not one point in time. */
@@ -179,20 +127,21 @@ static bool verify_unchanged(const Image *image, GError **error)
         return true;
     }
     if (fstat(image->fd, &st) < 0) {
-        backup_error_set_errno(error, errno, "cannot stat '%s'", image->path);
+        backup_error_set_errno(error, errno, "cannot stat '%s'",
+                               image->disk.name);
         return false;
     }
-    if ((uint64_t)st.st_size < image->file_bytes) {
+    if ((uint64_t)st.st_size < image->disk.source_bytes) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
                     "cannot read '%s': it has shrunk from %" G_GUINT64_FORMAT
-                    " to %" G_GINT64_FORMAT " bytes", image->path,
-                    image->file_bytes, (int64_t)st.st_size);
+                    " to %" G_GINT64_FORMAT " bytes", image->disk.name,
+                    image->disk.source_bytes, (int64_t)st.st_size);
         return false;
     }
     if (memcmp(&st.st_mtim, &image->changed, sizeof(st.st_mtim)) != 0) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
                     "cannot back up '%s': it was written to while it was read",
-                    image->path);
+                    image->disk.name);
         return false;
     }
     return true;
@@ -206,7 +155,7 @@ static bool verify_unchanged(const Image *image, GError **error)
 static bool find_data(const Image *image, uint64_t from, uint64_t *first,
                       uint64_t *end, GError **error)
 {
-    uint64_t clusters = backup_clusters(image->file_bytes);
+    uint64_t clusters = backup_clusters(image->disk.source_bytes);
     off_t data = lseek(image->fd, from * BACKUP_CLUSTER_BYTES, SEEK_DATA);
     off_t hole;
 
@@ -225,143 +174,92 @@ static bool find_data(const Image *image, uint64_t from, uint64_t *first,
     return true;
 }
 
-/* Reads a run; what a file lacks to whole sectors is filled with zeroes. */
-static bool read_run(const Sender *s, uint64_t first, uint64_t count,
-                     GError **error)
+/* Reads a run, as far as the file goes. */
+static bool read_run(const Image *image, uint64_t first, uint64_t count,
+                     uint8_t *buffer, GError **error)
 {
-    const Image *image = s->image;
     uint64_t offset = first * BACKUP_CLUSTER_BYTES;
-    size_t bytes = backup_run_bytes(s->device->size_bytes, first, count);
-    size_t wanted = MIN(bytes, image->file_bytes - offset);
+    size_t wanted = backup_run_bytes(image->disk.source_bytes, first, count);
     size_t got;
 
-    if (!io_pread(image->fd, s->buffer, wanted, offset, &got, error)) {
+    if (!io_pread(image->fd, buffer, wanted, offset, &got, error)) {
         if (!io_interrupted(NULL)) {
             g_prefix_error(error, "cannot read '%s' at offset %"
-                           G_GUINT64_FORMAT ": ", image->path, offset + got);
+                           G_GUINT64_FORMAT ": ", image->disk.name,
+                           offset + got);
         }
         return false;
     }
     if (got < wanted) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
                     "cannot read '%s': it ends at offset %" G_GUINT64_FORMAT
-                    ", %" G_GUINT64_FORMAT " bytes early", image->path,
-                    offset + got, image->file_bytes - offset - got);
+                    ", %" G_GUINT64_FORMAT " bytes early", image->disk.name,
+                    offset + got, image->disk.source_bytes - offset - got);
         return false;
     }
-    memset(s->buffer + wanted, 0, bytes - wanted);
     return true;
 }
 
-static void count_run(const Sender *s, uint64_t first, uint64_t count,
-                      bool zero)
+static bool image_send(Disk *disk, DiskSender *sender, GError **error)
 {
-    uint64_t bytes = backup_run_bytes(s->device->size_bytes, first, count);
-
-    s->totals->done_bytes += bytes;
-    s->totals->zero_bytes += zero ? bytes : 0;
-    progress_update(s->progress, s->totals->done_bytes, s->totals->zero_bytes,
-                    s->totals->total_bytes);
-}
-
-static bool flush_zeroes(Sender *s, GError **error)
-{
-    uint64_t count = s->zero_count;
-
-    s->zero_count = 0;
-    return count == 0 ||
-           wire_writer_zero(s->writer, s->device, s->zero_first, count, error);
-}
-
-static void add_zeroes(Sender *s, uint64_t first, uint64_t count)
-{
-    if (count > 0) {
-        if (s->zero_count == 0) {
-            s->zero_first = first;
-        }
-        s->zero_count += count;
-        count_run(s, first, count, true);
-    }
-}
-
-static bool send_data(Sender *s, uint64_t first, uint64_t count,
-                      const uint8_t *data, GError **error)
-{
-    if (count == 0) {
-        return true;
-    }
-    if (!flush_zeroes(s, error) ||
-        !wire_writer_data(s->writer, s->device, first, count, data, error)) {
-        return false;
-    }
-    count_run(s, first, count, false);
-    return true;
-}
-
-/* COUNT clusters at most CHUNK_CLUSTERS, split where zeroes begin and end. */
-static bool send_chunk(Sender *s, uint64_t first, uint64_t count,
-                       GError **error)
-{
-    const uint8_t *data = s->buffer;    /* of cluster FIRST + data_from */
-    uint64_t data_from = 0;
-
-    if (!read_run(s, first, count, error)) {
-        return false;
-    }
-    for (uint64_t i = 0; i < count; i++) {
-        const uint8_t *p = s->buffer + i * BACKUP_CLUSTER_BYTES;
-        size_t bytes = backup_run_bytes(s->device->size_bytes, first + i, 1);
-
-        if (io_is_zero(p, bytes)) {
-            if (!send_data(s, first + data_from, i - data_from, data, error)) {
-                return false;
-            }
-            add_zeroes(s, first + i, 1);
-            data_from = i + 1;
-            data = p + BACKUP_CLUSTER_BYTES;
-        }
-    }
-    return send_data(s, first + data_from, count - data_from, data, error);
-}
-
-static bool send_clusters(Sender *s, GError **error)
-{
-    uint64_t clusters = backup_clusters(s->device->size_bytes);
+    const Image *image = (Image *)disk;
+    g_autofree uint8_t *buffer = g_malloc(CHUNK_BYTES);
+    uint64_t clusters = backup_clusters(disk->source_bytes);
     uint64_t next = 0;
 
     while (next < clusters) {
         uint64_t first, end;
 
-        if (!find_data(s->image, next, &first, &end, error)) {
+        if (!find_data(image, next, &first, &end, error)) {
             return false;
         }
-        add_zeroes(s, next, first - next);
+        disk_send_zeroes(sender, next, first - next);
         for (next = first; next < end; ) {
             uint64_t count = MIN(end - next, CHUNK_CLUSTERS);
 
-            if (!send_chunk(s, next, count, error)) {
+            if (!read_run(image, next, count, buffer, error) ||
+                !disk_send_data(sender, next, count, buffer, error)) {
                 return false;
             }
             next += count;
         }
     }
-    return flush_zeroes(s, error);
+    return verify_unchanged(image, error);
 }
 
-bool image_send(Image *image, WireWriter *writer, const BackupDevice *device,
-                ImageTotals *totals, Progress *progress, GError **error)
+static void image_free(Disk *disk)
 {
-    g_autofree uint8_t *buffer = g_malloc(CHUNK_BYTES);
-    Sender s = {
-        .image = image,
-        .device = device,
-        .writer = writer,
-        .totals = totals,
-        .progress = progress,
-        .buffer = buffer,
-    };
+    Image *image = (Image *)disk;
 
-    g_assert(device->size_bytes == image_size_bytes(image));
-    return send_clusters(&s, error) && verify_unchanged(image, error) &&
-           wire_writer_device_end(writer, device, error);
+    if (image->fd >= 0) {
+        close(image->fd);
+    }
+    g_free(image);
+}
+
+static const DiskKind image_kind = {
+    .send = image_send,
+    .free = image_free,
+};
+
+Disk *image_open(const char *path, bool any_content, GError **error)
+{
+    Image *image = g_new0(Image, 1);
+    g_autoptr(Disk) disk = &image->disk;
+
+    disk->kind = &image_kind;
+    disk->name = g_strdup(path);
+    /* Non-blocking, because a FIFO would otherwise wait for a writer. */
+    image->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (image->fd < 0) {
+        backup_error_set_errno(error, errno, "cannot open '%s'", path);
+        return NULL;
+    }
+    if (!stat_image(image, error) ||
+        (!any_content && !refuse_formats(image, error))) {
+        return NULL;
+    }
+    /* Only advice: a refusal changes nothing. */
+    (void)posix_fadvise(image->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    return g_steal_pointer(&disk);
 }

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A disk that nobody writes to while it is read, as a source of a stream: a
+ * raw image (image.h), or what an NBD server exports (nbd.h).
+ */
+#ifndef SOURCE_DISK_H
+#define SOURCE_DISK_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backup/info.h"
+#include "cli/progress.h"
+#include "wire/writer.h"
+
+typedef struct Disk Disk;
+
+/* What all disks of a backup have sent, for the progress. */
+typedef struct DiskTotals {
+    uint64_t done_bytes;
+    uint64_t zero_bytes;        /* of done_bytes */
+    uint64_t total_bytes;       /* set by the caller: sum of the sizes */
+} DiskTotals;
+
+/*
+ * SOURCE is an NBD URI or a path.  False with kind USAGE where it makes no
+ * sense as either; ANY_CONTENT is for an image, see image.h.
+ */
+Disk *disk_open(const char *source, bool any_content, GError **error);
+void disk_free(Disk *disk);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Disk, disk_free)
+
+/* The source, fit for a message: without a password. */
+const char *disk_name(const Disk *disk);
+
+/*
+ * The size of the disk: the source's, rounded up to whole sectors of 512 bytes
+ * as QEMU does; what the source lacks, disk_padding_bytes(), reads as zeroes.
+ */
+uint64_t disk_size_bytes(const Disk *disk);
+unsigned disk_padding_bytes(const Disk *disk);
+
+/*
+ * Sends all clusters and the device's end.  DEVICE has this disk's size.  Once
+ * for each disk.
+ */
+bool disk_send(Disk *disk, WireWriter *writer, const BackupDevice *device,
+               DiskTotals *totals, Progress *progress, GError **error);
+
+/* For the kinds of disks. */
+
+/* A disk on its way into the stream. */
+typedef struct DiskSender DiskSender;
+
+typedef struct DiskKind {
+    /* Sends every cluster, with the two functions below. */
+    bool (*send)(Disk *disk, DiskSender *sender, GError **error);
+    void (*free)(Disk *disk);
+} DiskKind;
+
+/* The first member of every kind's struct; set at creation, never changed. */
+struct Disk {
+    const DiskKind *kind;
+    char *name;                 /* owned; see disk_name() */
+    uint64_t source_bytes;
+};
+
+/* COUNT clusters from FIRST on are zeroes; any number, also none. */
+void disk_send_zeroes(DiskSender *sender, uint64_t first, uint64_t count);
+
+/*
+ * COUNT clusters from FIRST on, at most WIRE_DATA_MAX_CLUSTERS, whose bytes are
+ * in BUFFER as far as the source has them; it has room for whole clusters, and
+ * what lies behind the end of the source is filled in here.  Clusters of zeroes
+ * are found and go into the same runs as those around them.  Blocks as long as
+ * the stream's reader does not read; BUFFER is not needed any more afterwards.
+ */
+bool disk_send_data(DiskSender *sender, uint64_t first, uint64_t count,
+                    uint8_t *buffer, GError **error);
+
+#endif /* SOURCE_DISK_H */

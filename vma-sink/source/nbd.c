@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads an NBD export.  One thread, one connection, and a ring of buffers, each
+ * for a chunk of the disk: the server fills them in any order, and they are
+ * sent in the order of the disk, straight from where they were received.  While
+ * the stream's reader stalls nothing new is asked for.
+ *
+ * Where the server tells which parts are zeroes ("base:allocation") those are
+ * not read.  It is asked for this in between, when it is needed to go on.
+ */
+#include "source/nbd.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libnbd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "backup/error.h"
+#include "io/io.h"
+#include "source/zero-map.h"
+
+/*
+ * Together 4 MiB.  On one machine neither matters much; what keeps up the speed
+ * where each request takes its time (10 ms: 350 MiB/s) is their product, and
+ * many small ones occupy more of a server's disks or threads than few large
+ * ones.
+ */
+#define CHUNK_CLUSTERS 4u
+#define CHUNK_BYTES (CHUNK_CLUSTERS * BACKUP_CLUSTER_BYTES)
+#define DEPTH 16u
+G_STATIC_ASSERT(CHUNK_CLUSTERS <= WIRE_DATA_MAX_CLUSTERS);
+/* How much of the disk to ask about at once. */
+#define STATUS_BYTES (UINT64_C(2) << 30)
+/* The protocol knows no smaller block; smaller requests would be too many. */
+#define MIN_REQUEST_BYTES 512u
+
+/* A chunk that was asked for. */
+typedef struct Slot {
+    uint8_t *buffer;            /* CHUNK_BYTES; owned */
+    uint64_t first;
+    uint64_t count;
+    unsigned pending;           /* requests that have not been answered */
+    int errnum;                 /* of one that failed, or 0 */
+} Slot;
+
+typedef struct NbdDisk {
+    Disk disk;
+    /* Set while connecting, never changed. */
+    char *uri;                  /* with a password, if there is one */
+    struct nbd_handle *handle;
+    uint32_t request_bytes;     /* most to ask for at once */
+
+    ZeroMap *map;               /* NULL: everything is to be read */
+    bool status_asked;          /* and not yet answered */
+    uint64_t status_from;       /* what was known when it was asked */
+    uint64_t next;              /* cluster that was not yet asked for */
+    Slot slots[DEPTH];
+    unsigned oldest;            /* in slots */
+    unsigned used;              /* of them, from the oldest on */
+} NbdDisk;
+
+/* The URI */
+
+static const char *const schemes[] = {
+    "nbd", "nbds", "nbd+unix", "nbds+unix", "nbd+vsock", "nbds+vsock", NULL
+};
+
+static size_t scheme_bytes(const char *source)
+{
+    return strspn(source, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                  "0123456789+-.");
+}
+
+bool nbd_disk_is_uri(const char *source)
+{
+    return g_ascii_strncasecmp(source, "nbd", 3) == 0 &&
+           source[scheme_bytes(source)] == ':';
+}
+
+/*
+ * The URI without what stands between the user's name and the host's; what is
+ * no URI is taken as far as it is one.
+ */
+static char *hide_password(const char *uri)
+{
+    const char *user = uri + scheme_bytes(uri) + strlen(":");
+    const char *at, *colon;
+
+    user += strspn(user, "/");
+    at = memrchr(user, '@', strcspn(user, "/?#"));
+    colon = at ? memchr(user, ':', at - user) : NULL;
+    return colon ? g_strdup_printf("%.*s%s", (int)(colon - uri), uri, at)
+                 : g_strdup(uri);
+}
+
+static bool verify_scheme(const char *uri, GError **error)
+{
+    g_autofree char *scheme = g_strndup(uri, scheme_bytes(uri));
+    g_autofree char *shown = hide_password(uri);
+
+    if (g_strv_contains(schemes, scheme) &&
+        g_str_has_prefix(uri + strlen(scheme), "://")) {
+        return true;
+    }
+    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                "'%s' is no NBD URI, which starts with nbd://, nbds://, "
+                "nbd+unix://, nbds+unix://, nbd+vsock:// or nbds+vsock:// (if "
+                "it is a file: ./%s)", shown, shown);
+    return false;
+}
+
+/* Errors */
+
+/* libnbd's last error, without the name of its function; to be freed. */
+static char *libnbd_error(const NbdDisk *n)
+{
+    const char *text = nbd_get_error();
+    const char *colon = text ? strstr(text, ": ") : NULL;
+    GString *out;
+
+    if (colon && g_str_has_prefix(text, "nbd_")) {
+        text = colon + strlen(": ");
+    }
+    out = g_string_new(text && *text ? text : "unknown error");
+    g_string_replace(out, n->uri, n->disk.name, 0);
+    return g_string_free(out, FALSE);
+}
+
+static void set_libnbd_error(const NbdDisk *n, GError **error)
+{
+    g_autofree char *text = libnbd_error(n);
+
+    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s", text);
+}
+
+static bool is_lost(const NbdDisk *n)
+{
+    return nbd_aio_is_dead(n->handle) || nbd_aio_is_closed(n->handle);
+}
+
+/* The connection */
+
+/*
+ * Moves bytes, and calls back what has ended; waits for that to be possible if
+ * WAIT.  False: the connection is of no more use, or a signal came.
+ */
+static bool serve(NbdDisk *n, bool wait, GError **error)
+{
+    struct pollfd pfd = { .fd = nbd_aio_get_fd(n->handle) };
+    unsigned direction = nbd_aio_get_direction(n->handle);
+    int result = 0;
+
+    if (io_interrupted(error)) {
+        return false;
+    }
+    if (is_lost(n)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "the server has closed the connection");
+        return false;
+    }
+    pfd.events = (direction & LIBNBD_AIO_DIRECTION_READ ? POLLIN : 0) |
+                 (direction & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0);
+    if (poll(&pfd, 1, wait ? -1 : 0) <= 0) {
+        return true;            /* nothing, or a signal: see above */
+    }
+    /* One of them only, for it may change what the other one would mean. */
+    if (direction & LIBNBD_AIO_DIRECTION_READ && pfd.revents & ~POLLOUT) {
+        result = nbd_aio_notify_read(n->handle);
+    } else if (direction & LIBNBD_AIO_DIRECTION_WRITE) {
+        result = nbd_aio_notify_write(n->handle);
+    }
+    if (result < 0) {
+        set_libnbd_error(n, error);
+        return false;
+    }
+    return true;
+}
+
+/*
+ * A server whose machine has died answers nothing any more, which is noticed
+ * within minutes.  It also keeps a connection alive that waits for its turn.
+ */
+static void keep_alive(const NbdDisk *n)
+{
+    static const int on = 1, idle_seconds = 60, again_seconds = 15, tries = 4;
+    int fd = nbd_aio_get_fd(n->handle);
+
+    /* Not all sockets have this, and none depends on it. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds,
+                     sizeof(idle_seconds));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &again_seconds,
+                     sizeof(again_seconds));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries));
+}
+
+static bool connect_uri(NbdDisk *n, GError **error)
+{
+    GError *local = NULL;
+
+    n->handle = nbd_create();
+    /*
+     * The URI is the user's own, so it may name files with keys.  The end of an
+     * export may be no whole block, which the server may let us read or not.
+     */
+    if (!n->handle ||
+        nbd_set_uri_allow_local_file(n->handle, true) < 0 ||
+        nbd_set_strict_mode(n->handle, nbd_get_strict_mode(n->handle) &
+                                       ~LIBNBD_STRICT_ALIGN) < 0 ||
+        nbd_add_meta_context(n->handle, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
+        nbd_aio_connect_uri(n->handle, n->uri) < 0) {
+        set_libnbd_error(n, &local);
+        local->code = nbd_get_errno() == EINVAL ? BACKUP_ERROR_USAGE
+                                                : BACKUP_ERROR_FAILED;
+        g_propagate_error(error, local);
+        return false;
+    }
+    while (!nbd_aio_is_ready(n->handle)) {
+        if (!serve(n, true, error)) {
+            return false;
+        }
+    }
+    keep_alive(n);
+    return true;
+}
+
+/* What the server says of the export and of what it can do. */
+static bool learn(NbdDisk *n, GError **error)
+{
+    int64_t bytes = nbd_get_size(n->handle);
+    int64_t block = nbd_get_block_size(n->handle, LIBNBD_SIZE_MINIMUM);
+    int64_t most = nbd_get_block_size(n->handle, LIBNBD_SIZE_MAXIMUM);
+
+    if (bytes < 0) {
+        set_libnbd_error(n, error);
+        return false;
+    }
+    n->disk.source_bytes = bytes;
+    if (most <= 0 || most > CHUNK_BYTES) {
+        most = CHUNK_BYTES;
+    }
+    most -= most % MAX(block, MIN_REQUEST_BYTES);
+    if (most == 0) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "the server takes too small requests only");
+        return false;
+    }
+    n->request_bytes = most;
+    if (nbd_can_meta_context(n->handle, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0) {
+        n->map = zero_map_new(bytes);
+    }
+    return true;
+}
+
+/* Asking for extents */
+
+static int on_extents(void *opaque, const char *context, uint64_t offset,
+                      uint32_t *entries, size_t count, int *error)
+{
+    NbdDisk *n = opaque;
+
+    (void)error;
+    /* A second answer to the same question is not what was asked for. */
+    if (strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION) != 0 ||
+        offset != zero_map_known_bytes(n->map)) {
+        return 0;
+    }
+    /* What is only a hole, and not promised to be zeroes, may be anything. */
+    for (size_t i = 0; i + 1 < count; i += 2) {
+        if (!zero_map_add(n->map, entries[i],
+                          entries[i + 1] & LIBNBD_STATE_ZERO)) {
+            break;
+        }
+    }
+    return 0;
+}
+
+static void drop_map(NbdDisk *n)
+{
+    g_clear_pointer(&n->map, zero_map_free);
+}
+
+static int on_status_end(void *opaque, int *error)
+{
+    NbdDisk *n = opaque;
+
+    n->status_asked = false;
+    /* Who can't tell, or tells nothing, may still be able to read. */
+    if (*error || zero_map_known_bytes(n->map) == n->status_from) {
+        drop_map(n);
+    }
+    return 1;
+}
+
+/* Called when the map does not reach as far as the next cluster. */
+static bool ask_status(NbdDisk *n, GError **error)
+{
+    uint64_t from = zero_map_known_bytes(n->map);
+    nbd_extent_callback extents = {
+        .callback = on_extents, .user_data = n,
+    };
+    nbd_completion_callback end = {
+        .callback = on_status_end, .user_data = n,
+    };
+
+    n->status_asked = true;
+    n->status_from = from;
+    if (nbd_aio_block_status(n->handle,
+                             MIN(n->disk.source_bytes - from, STATUS_BYTES),
+                             from, extents, end, 0) < 0) {
+        set_libnbd_error(n, error);
+        return false;
+    }
+    return true;
+}
+
+/* Asking for data */
+
+static int on_read_end(void *opaque, int *error)
+{
+    Slot *slot = opaque;
+
+    slot->pending--;
+    if (*error && !slot->errnum) {
+        slot->errnum = *error;
+    }
+    return 1;
+}
+
+static bool ask_chunk(NbdDisk *n, uint64_t count, GError **error)
+{
+    Slot *slot = &n->slots[(n->oldest + n->used) % DEPTH];
+    uint64_t offset = n->next * BACKUP_CLUSTER_BYTES;
+    uint32_t bytes = backup_run_bytes(n->disk.source_bytes, n->next, count);
+    nbd_completion_callback end = {
+        .callback = on_read_end, .user_data = slot,
+    };
+
+    slot->first = n->next;
+    slot->count = count;
+    n->next += count;
+    n->used++;
+    for (uint32_t from = 0; from < bytes; from += n->request_bytes) {
+        slot->pending++;
+        if (nbd_aio_pread(n->handle, slot->buffer + from,
+                          MIN(n->request_bytes, bytes - from), offset + from,
+                          end, 0) < 0) {
+            set_libnbd_error(n, error);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Asks for as much as there is room for. */
+static bool ask(NbdDisk *n, uint64_t clusters, GError **error)
+{
+    while (n->used < DEPTH && n->next < clusters && !n->status_asked) {
+        bool zero = false;
+        uint64_t count = n->map ? zero_map_run(n->map, n->next, &zero)
+                                : clusters - n->next;
+
+        if (zero) {
+            n->next += count;
+        } else if (!(count > 0
+                     ? ask_chunk(n, MIN(count, CHUNK_CLUSTERS), error)
+                     : ask_status(n, error))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Receiving */
+
+/*
+ * Waits until there is something to send, DONE clusters having been sent: the
+ * oldest chunk, or zeroes up to n->next if there is no chunk.
+ */
+static bool receive(NbdDisk *n, uint64_t done, uint64_t clusters,
+                    GError **error)
+{
+    const Slot *slot = &n->slots[n->oldest];
+    bool ready;
+
+    do {
+        if (!ask(n, clusters, error)) {
+            return false;
+        }
+        ready = n->used > 0 ? slot->pending == 0 : n->next > done;
+        /* Keeps the server busy; one that owes us nothing may have gone. */
+        if (nbd_aio_in_flight(n->handle) > 0 && !serve(n, !ready, error)) {
+            return false;
+        }
+    } while (!ready);
+    if (n->used > 0 && slot->errnum) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s",
+                    is_lost(n) ? "the server has closed the connection"
+                               : g_strerror(slot->errnum));
+        return false;
+    }
+    return true;
+}
+
+static bool send_clusters(NbdDisk *n, DiskSender *sender, GError **error)
+{
+    uint64_t clusters = backup_clusters(n->disk.source_bytes);
+    uint64_t done = 0;
+
+    while (done < clusters) {
+        const Slot *slot = &n->slots[n->oldest];
+        uint64_t data;
+
+        if (!receive(n, done, clusters, error)) {
+            if (!io_interrupted(NULL)) {
+                g_prefix_error(error, "cannot read '%s' at offset %" PRIu64
+                               ": ", n->disk.name,
+                               done * BACKUP_CLUSTER_BYTES);
+            }
+            return false;
+        }
+        data = n->used > 0 ? slot->first : n->next;
+        disk_send_zeroes(sender, done, data - done);
+        done = data;
+        if (n->used > 0 && slot->pending == 0) {
+            if (!disk_send_data(sender, slot->first, slot->count, slot->buffer,
+                                error)) {
+                return false;
+            }
+            done += slot->count;
+            n->oldest = (n->oldest + 1) % DEPTH;
+            n->used--;
+        }
+    }
+    return true;
+}
+
+static bool export_send(Disk *disk, DiskSender *sender, GError **error)
+{
+    NbdDisk *n = (NbdDisk *)disk;
+
+    for (unsigned i = 0; i < DEPTH; i++) {
+        n->slots[i].buffer = g_malloc(CHUNK_BYTES);
+    }
+    if (!send_clusters(n, sender, error)) {
+        return false;
+    }
+    /* Only polite; what was received is all that counts. */
+    (void)nbd_aio_disconnect(n->handle, 0);
+    return true;
+}
+
+/* Nothing is written to the buffers once the handle is closed. */
+static void export_free(Disk *disk)
+{
+    NbdDisk *n = (NbdDisk *)disk;
+
+    nbd_close(n->handle);
+    for (unsigned i = 0; i < DEPTH; i++) {
+        g_free(n->slots[i].buffer);
+    }
+    drop_map(n);
+    g_free(n->uri);
+    g_free(n);
+}
+
+static const DiskKind export_kind = {
+    .send = export_send,
+    .free = export_free,
+};
+
+Disk *nbd_disk_open(const char *uri, GError **error)
+{
+    g_autoptr(Disk) disk = NULL;
+    NbdDisk *n;
+
+    if (!verify_scheme(uri, error)) {
+        return NULL;
+    }
+    n = g_new0(NbdDisk, 1);
+    disk = &n->disk;
+    disk->kind = &export_kind;
+    disk->name = hide_password(uri);
+    n->uri = g_strdup(uri);
+    if (!connect_uri(n, error) || !learn(n, error)) {
+        if (!io_interrupted(NULL)) {
+            g_prefix_error(error, "cannot open '%s': ", disk->name);
+        }
+        return NULL;
+    }
+    return g_steal_pointer(&disk);
+}
