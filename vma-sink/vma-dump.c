@@ -27,7 +27,9 @@ static const char summary[] =
     "  vma-dump NAME=IMAGE... | vma-sink -o BACKUP.vma\n"
     "  vma-dump --qmp SOCKET | vma-sink -o BACKUP.vma\n"
     "\n"
-    "An IMAGE is a file or a block device that nobody writes to meanwhile. A\n"
+    "An IMAGE is a raw file, a block device, or the URI of what an NBD server\n"
+    "such as qemu-nbd exports (nbd://HOST/EXPORT or nbds: with TLS,\n"
+    "nbd+unix:///EXPORT?socket=PATH). Nobody may write to it meanwhile. A\n"
     "running QEMU needs the patches of qemu-patch; its disks are backed up as\n"
     "they are when the backup starts, whatever the guest does then.";
 

@@ -31,7 +31,10 @@ class Server:
         self.reads = 0
 
     def take(self, size):
-        data = self.client.recv(size, socket.MSG_WAITALL)
+        try:
+            data = self.client.recv(size, socket.MSG_WAITALL)
+        except ConnectionResetError:
+            data = b''
         if len(data) < size:
             sys.exit(0)
         return data
@@ -43,7 +46,7 @@ class Server:
     def go(self):
         self.reply(GO, INFO, struct.pack('>HQH', 0, self.size, 3))
         if self.options.most:
-            self.reply(GO, INFO, struct.pack('>HIII', 3, 1, self.options.most,
+            self.reply(GO, INFO, struct.pack('>HIII', 3, 1, 512,
                                              self.options.most))
         self.reply(GO, ACK)
 

@@ -33,17 +33,30 @@ with_nbdkit() { # COMMAND NBDKIT-ARGUMENT...
     nbdkit -U - "$@" --run "$command"
 }
 
+# A server of nbdkit at a socket, which goes when the test does; its process id
+# is in SOCKET.pid.
+serve() { # SOCKET NBDKIT-ARGUMENT...
+    local socket=$1
+    shift
+    nbdkit --exit-with-parent -f -U "$socket" -P "$socket.pid" "$@" &
+    for _ in {1..500}; do
+        [ -s "$socket.pid" ] && return
+        sleep 0.02
+    done
+    fail "no nbdkit"
+}
+
 # Checks a stream in the file "stream" and leaves its disks in "got".
-read_stream() {
+read_stream() { # WORDS
     rm -rf got
     mkdir got
-    "$ROOT/tests/lib/qbs.py" got < stream > list || fail "bad stream: $*"
+    "$ROOT/tests/lib/qbs.py" got < stream > list || fail "bad stream: $1"
 }
 
 # Fails unless the file "stream" ends in a record of an abort with the words.
 expect_abort() { # REASON WORDS
     "$ROOT/tests/lib/qbs.py" < stream > list 2> qbs.err
     [ $? = 4 ] || fail "no incomplete stream: $(cat qbs.err)"
-    grep -qF "aborted, reason $1: " qbs.err && grep -qF "$2" qbs.err ||
+    grep -F "aborted, reason $1: " qbs.err | grep -qF "$2" ||
         fail "$(cat qbs.err)"
 }
