@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "backup/error.h"
 #include "cli/cli.h"
@@ -15,10 +16,15 @@
 #include "io/output.h"
 #include "source/disk.h"
 #include "source/qemu.h"
+#include "wire/answer.h"
 #include "wire/writer.h"
 
 /* How long a reader may take to make room for the record of an abort. */
 #define ABORT_WAIT_MS 1000
+/* The same as QEMU's; large archives take a while to sync. */
+#define ANSWER_SECONDS 600
+/* After a write error the answer, which may say why, is there or won't come. */
+#define LATE_ANSWER_SECONDS 5
 
 static const char summary[] =
     "Writes a backup stream of raw disk images, or of the disks of a running\n"
@@ -40,6 +46,8 @@ static char *opt_speed;
 static int opt_timeout = -1;
 static char *opt_fsfreeze;
 static gboolean opt_any_content;
+static gboolean opt_answer;
+static int opt_answer_timeout = -1;
 
 static const GOptionEntry entries[] = {
     { "config", 'c', 0, G_OPTION_ARG_FILENAME_ARRAY, &opt_configs,
@@ -48,6 +56,11 @@ static const GOptionEntry entries[] = {
     { "any-content", 0, 0, G_OPTION_ARG_NONE, &opt_any_content,
       "Take an IMAGE as a raw disk also where it looks like qcow2 and the like",
       NULL },
+    { "answer", 0, 0, G_OPTION_ARG_NONE, &opt_answer,
+      "Succeed only when the reader of the stream has said that the backup is "
+      "stored; standard output must be a socket", NULL },
+    { "answer-timeout", 0, 0, G_OPTION_ARG_INT, &opt_answer_timeout,
+      "With --answer: wait for it so long (600); 0: for ever", "SECONDS" },
     { "qmp", 0, 0, G_OPTION_ARG_FILENAME, &opt_qmp,
       "Back up the QEMU whose monitor (QMP) is the unix socket SOCKET",
       "SOCKET" },
@@ -133,8 +146,8 @@ static bool add_images(Images *images, char **arguments, GError **error)
     return true;
 }
 
-static bool send_images(Images *images, WireWriter *writer,
-                        Progress *progress, GError **error)
+static bool send_images(Images *images, WireWriter *writer, Progress *progress,
+                        GError **error)
 {
     for (guint i = 0; i < images->images->len; i++) {
         if (!disk_send(g_ptr_array_index(images->images, i), writer,
@@ -144,6 +157,36 @@ static bool send_images(Images *images, WireWriter *writer,
         }
     }
     return wire_writer_finish(writer, error);
+}
+
+static void set_reader_failed(const char *failure, GError **error)
+{
+    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                "the reader of the stream has failed: %s",
+                *failure ? failure : "it does not say why");
+}
+
+/* Where one was asked for.  After END nothing may follow, not even an abort. */
+static bool await_answer(int fd, const BackupInfo *info, Progress *progress,
+                         GError **error)
+{
+    unsigned seconds = opt_answer_timeout < 0 ? ANSWER_SECONDS
+                                              : opt_answer_timeout;
+    g_autofree char *failure = NULL;
+
+    if (!opt_answer) {
+        return true;
+    }
+    progress_phase(progress, "waiting for the reader's answer");
+    if (!wire_answer_receive(fd, info->uuid, seconds, &failure, error)) {
+        g_prefix_error(error, "it is not known whether the backup is stored: ");
+        return false;
+    }
+    if (failure) {
+        set_reader_failed(failure, error);
+        return false;
+    }
+    return true;
 }
 
 /*
@@ -164,6 +207,20 @@ static void send_abort(WireWriter *writer, int fd, const GError *error)
     }
 }
 
+/* What has ended the stream, if the reader can say it better than we can. */
+static void explain(const WireWriter *writer, int fd, const BackupInfo *info,
+                    GError **error)
+{
+    g_autofree char *failure = NULL;
+
+    if (opt_answer && wire_writer_is_torn(writer) && !io_interrupted(NULL) &&
+        wire_answer_receive(fd, info->uuid, LATE_ANSWER_SECONDS, &failure,
+                            NULL) && failure) {
+        g_clear_error(error);
+        set_reader_failed(failure, error);
+    }
+}
+
 static bool dump_images(char **arguments, Progress *progress, GError **error)
 {
     g_autoptr(BackupInfo) info = backup_info_new();
@@ -172,6 +229,8 @@ static bool dump_images(char **arguments, Progress *progress, GError **error)
     Images images = { .info = info, .images = list };
     g_autoptr(IoOutput) output = NULL;
     g_autoptr(WireWriter) writer = NULL;
+    uint32_t features = WIRE_FEATURE_PAYLOAD_HASH |
+                        (opt_answer ? WIRE_FEATURE_ANSWER : 0);
     struct timespec now;
 
     if (!add_images(&images, arguments, error) ||
@@ -187,16 +246,17 @@ static bool dump_images(char **arguments, Progress *progress, GError **error)
     info->start_time_s = now.tv_sec;
     info->start_time_ns = now.tv_nsec;
     uuid_generate(info->uuid);
-    writer = wire_writer_new(io_output_fd(output), info,
-                             WIRE_FEATURE_PAYLOAD_HASH, error);
+    writer = wire_writer_new(io_output_fd(output), info, features, error);
     if (!writer) {
         return false;
     }
     if (!send_images(&images, writer, progress, error)) {
+        explain(writer, io_output_fd(output), info, error);
         send_abort(writer, io_output_fd(output), *error);
         return false;
     }
-    return io_output_finish(output, error);
+    return await_answer(io_output_fd(output), info, progress, error) &&
+           io_output_finish(output, error);
 }
 
 /* QEMU */
@@ -210,6 +270,8 @@ static bool dump_qemu(Progress *progress, GError **error)
         .devices = opt_devices,
         .info = info,
         .timeout_seconds = opt_timeout,
+        .answer = opt_answer,
+        .answer_seconds = opt_answer_timeout,
     };
 
     if (opt_speed && !cli_parse_size(opt_speed, &options.speed, error)) {
@@ -240,6 +302,14 @@ static bool verify_options(char **images, GError **error)
     } else if (opt_timeout < -1) {
         cli_set_usage(error, "a timeout of %d seconds is not possible",
                       opt_timeout);
+    } else if (opt_answer_timeout < -1) {
+        cli_set_usage(error, "a timeout of %d seconds is not possible",
+                      opt_answer_timeout);
+    } else if (opt_answer_timeout != -1 && !opt_answer) {
+        cli_set_usage(error, "--answer-timeout needs --answer");
+    } else if (opt_answer && !wire_answer_possible(STDOUT_FILENO, NULL)) {
+        cli_set_usage(error, "--answer needs a socket for standard output: "
+                      "nothing comes back through a pipe or from a file");
     } else {
         return true;
     }

@@ -18,7 +18,8 @@ sources=(image=image random="nbd+unix:///?socket=$T/random.sock"
 # A port that is taken is tried again with another.
 for _ in {1..20}; do
     port=$((20000 + RANDOM % 10000))
-    nbdkit -i 127.0.0.1 -p "$port" -P tcp.pid file image 2> /dev/null || continue
+    nbdkit -i 127.0.0.1 -p "$port" -P tcp.pid file image 2> nbdkit.err ||
+        continue
     sources+=(tcp="nbd://127.0.0.1:$port")
     cp image tcp
     break

@@ -10,6 +10,7 @@ import glob
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 
@@ -361,6 +362,28 @@ def test_whole_chain(t):
     check(chain.restored() == {'d0': data[0], 'd1': data[1]},
           'the disks differ')
     equal(chain.vm.leftovers(), before, 'nodes, jobs, descriptors')
+
+
+def test_dump_waits_for_answer(t):
+    """With --answer vma-dump succeeds when the archive is stored, and else
+    tells why vma-sink has failed."""
+    chain, data, before = two_disks(t)
+    config = t.raw('vm.conf', b'cores: 2')
+    # A name that is there twice is found when the preamble has been read.
+    for options, code, words in (([], 0, ''),
+                                 (['-c', config], 1, 'failed: cannot add')):
+        ends = socket.socketpair()
+        sink = chain.start('vma-sink', '-f', '-o', chain.archive, *options,
+                           stdin=ends[0])
+        dump = chain.start('vma-dump', '--qmp', chain.socket, '--answer',
+                           *options, stdout=ends[1])
+        for end in ends:
+            end.close()
+        chain.ends(dump, 'vma-dump', code, words)
+        chain.ends(sink, 'vma-sink', 2 if code else 0)
+        equal(chain.vm.leftovers(), before, 'nodes, jobs, descriptors')
+    check(chain.restored() == {'d0': data[0], 'd1': data[1]},
+          'the disks differ')
 
 
 def test_qemu_is_killed(t):

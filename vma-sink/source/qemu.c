@@ -157,6 +157,13 @@ static JsonObject *encode_arguments(const Backup *b, GError **error)
     if (o->timeout_seconds >= 0) {
         json_object_set_int_member(arguments, "timeout", o->timeout_seconds);
     }
+    if (o->answer) {
+        json_object_set_boolean_member(arguments, "answer", true);
+    }
+    if (o->answer_seconds >= 0) {
+        json_object_set_int_member(arguments, "answer-timeout",
+                                   o->answer_seconds);
+    }
     if (o->info->configs->len > 0) {
         json_object_set_array_member(arguments, "configs",
                                      encode_configs(o->info));

@@ -20,6 +20,8 @@ typedef struct QemuOptions {
     const BackupInfo *info;     /* the configs are sent, nothing else */
     uint64_t speed;             /* bytes per second, 0: no limit */
     int timeout_seconds;        /* -1: QEMU's default */
+    bool answer;                /* done means that the reader has said so */
+    int answer_seconds;         /* how long it may take; -1: QEMU's default */
 } QemuOptions;
 
 /*

@@ -4,8 +4,11 @@
  */
 #include "wire/answer.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "backup/error.h"
 #include "backup/info.h"
@@ -57,6 +60,94 @@ bool wire_answer_send(int fd, const uuid_t uuid, uint32_t status,
     if (!io_writev(fd, iov, G_N_ELEMENTS(iov), error)) {
         g_prefix_error(error, "cannot send the answer: ");
         return false;
+    }
+    return true;
+}
+
+/* Receiving */
+
+/* For how long poll() is to wait; negative: the time is over. */
+static int64_t left_ms(int64_t deadline_us)
+{
+    int64_t left_us = deadline_us - g_get_monotonic_time();
+
+    return left_us > 0 ? MIN((left_us + 999) / 1000, INT_MAX) : -1;
+}
+
+/* DEADLINE_US 0: there is none. */
+static bool read_until(int fd, void *buffer, size_t bytes, int64_t deadline_us,
+                       GError **error)
+{
+    for (size_t got = 0; got < bytes; ) {
+        struct pollfd pfd = { .fd = fd, .events = POLLIN };
+        int64_t wait_ms = deadline_us ? left_ms(deadline_us) : -1;
+        ssize_t n;
+
+        if (io_interrupted(error)) {
+            return false;
+        }
+        if (deadline_us && wait_ms < 0) {
+            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                        "the reader did not answer in time");
+            return false;
+        }
+        if (poll(&pfd, 1, wait_ms) <= 0) {
+            continue;
+        }
+        n = read(fd, (char *)buffer + got, bytes - got);
+        if (n == 0) {
+            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                        "the reader has ended without an answer");
+            return false;
+        }
+        if (n < 0 && errno != EINTR && errno != EAGAIN) {
+            backup_error_set_errno(error, errno, "cannot read the answer");
+            return false;
+        }
+        got += MAX(n, 0);
+    }
+    return true;
+}
+
+static bool set_damaged(GError **error)
+{
+    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                "the reader's answer is damaged");
+    return false;
+}
+
+bool wire_answer_receive(int fd, const uuid_t uuid, unsigned seconds,
+                         char **failure, GError **error)
+{
+    int64_t deadline_us = seconds ? g_get_monotonic_time() +
+                                    (int64_t)seconds * G_USEC_PER_SEC : 0;
+    WireAnswer answer;
+    char message[WIRE_MESSAGE_MAX_BYTES];
+    uint32_t status, bytes, check, wanted;
+
+    *failure = NULL;
+    if (!read_until(fd, &answer, sizeof(answer), deadline_us, error)) {
+        return false;
+    }
+    status = GUINT32_FROM_BE(answer.status);
+    bytes = GUINT32_FROM_BE(answer.message_bytes);
+    if (memcmp(answer.magic, WIRE_ANSWER_MAGIC, sizeof(answer.magic)) != 0 ||
+        status > WIRE_ANSWER_FAILED || bytes > sizeof(message) ||
+        answer.reserved) {
+        return set_damaged(error);
+    }
+    if (!read_until(fd, message, bytes, deadline_us, error) ||
+        !read_until(fd, &check, sizeof(check), deadline_us, error)) {
+        return false;
+    }
+    wanted = wire_check(wire_check_seed(uuid), &answer, sizeof(answer));
+    wanted = wire_check(wanted, message, bytes);
+    if (GUINT32_FROM_BE(check) != wanted ||
+        !backup_text_is_valid(message, bytes)) {
+        return set_damaged(error);
+    }
+    if (status == WIRE_ANSWER_FAILED) {
+        *failure = g_strndup(message, bytes);
     }
     return true;
 }

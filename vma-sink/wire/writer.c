@@ -191,3 +191,8 @@ void wire_writer_abort(WireWriter *w, uint32_t reason, const char *message)
     write_control(w, WIRE_RECORD_ABORT, 0, payload,
                   WIRE_ABORT_MIN_BYTES + bytes, NULL);
 }
+
+bool wire_writer_is_torn(const WireWriter *w)
+{
+    return w->torn;
+}

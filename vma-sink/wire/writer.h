@@ -16,7 +16,8 @@ typedef struct WireWriter WireWriter;
 
 /*
  * Writes the preamble.  INFO and the descriptor are borrowed and must outlive
- * the writer.  FEATURES: WIRE_FEATURE_PAYLOAD_HASH or 0.
+ * the writer.  FEATURES: WIRE_FEATURE_..., of which ANSWER leaves it to the
+ * caller to wait for one.
  */
 WireWriter *wire_writer_new(int fd, const BackupInfo *info, uint32_t features,
                             GError **error);
@@ -50,5 +51,8 @@ bool wire_writer_finish(WireWriter *writer, GError **error);
  */
 void wire_writer_abort(WireWriter *writer, uint32_t reason,
                        const char *message);
+
+/* Whether a write error has ended the stream, perhaps in a record's middle. */
+bool wire_writer_is_torn(const WireWriter *writer);
 
 #endif /* WIRE_WRITER_H */
