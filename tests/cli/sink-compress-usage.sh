@@ -6,7 +6,7 @@
 for options in --compress=gzip --compress= --compress=zstd: --compress=zstd:0 \
     --compress=zstd:20 --compress=zstd:-8 --compress=zstd:3x \
     --compress=zstd:x --compress=ZSTD '-T -1' '-T 257' '-T x' '-T 1x' \
-    '--frame-size 0' '--frame-size 129M' '--frame-size 5G' \
+    '--frame-size 0' '--frame-size 33M' '--frame-size 5G' \
     '--frame-size 1x' '--frame-size -1'; do
     # shellcheck disable=SC2086 # two words
     expect_exit 2 "$VMA_SINK" $options -o a.vma.zst < "$(vector example)"
@@ -15,7 +15,7 @@ for options in --compress=gzip --compress= --compress=zstd: --compress=zstd:0 \
 done
 # At their limits they do.
 for options in --compress=zstd:19 --compress=zstd:-7 '-T 256' '-T 0' \
-    '--frame-size 128M -T 1'; do
+    '--frame-size 32M -T 1'; do
     # shellcheck disable=SC2086
     expect_exit 0 "$VMA_SINK" -f $options -o a.vma.zst < "$(vector example)"
 done

@@ -234,7 +234,7 @@ static void test_random(void)
     }
 }
 
-/* Zeroes of a large disk, between which another's clusters come, are one run. */
+/* Zeroes of a disk, between which another one's clusters come, are one run. */
 static void test_sparse(void)
 {
     const unsigned clusters = 1 << 20;
@@ -469,6 +469,27 @@ static void test_matches(void)
     assert_match(small_info(0, 2 * c), "'two' has missing clusters");
 }
 
+/* As many clusters as the device has, and yet not those. */
+static void test_gap(void)
+{
+    Layout l = layout_new(10);
+    g_autoptr(BackupInfo) info = small_info(3 * VMA_CLUSTER_BYTES, 0);
+    g_autoptr(VmaSeekIndex) index = NULL;
+    g_autoptr(GByteArray) frame = NULL;
+    g_autoptr(GError) error = NULL;
+
+    add(&l, 1, 0, 1);
+    add(&l, 1, 2, 0);
+    add(&l, 1, 3, 0);
+    end_extent(&l);
+    frame = encode(&l);
+    index = decode(&l, frame, &error);
+    g_assert_no_error(error);
+    g_assert_false(vma_seek_index_matches(index, info, &error));
+    assert_kind(error, BACKUP_ERROR_DAMAGED);
+    layout_clear(&l);
+}
+
 /* A block past the end of the last cluster; all of them are suffered. */
 static void test_blocks_past_end(void)
 {
@@ -542,6 +563,7 @@ int main(int argc, char **argv)
                     test_cuts_and_flips);
     g_test_add_func("/seek-index/the-seek-table-is-checked", test_other_table);
     g_test_add_func("/seek-index/must-match-the-archive", test_matches);
+    g_test_add_func("/seek-index/gap-is-found", test_gap);
     g_test_add_func("/seek-index/blocks-past-the-end", test_blocks_past_end);
     g_test_add_func("/seek-index/read-from-a-file", test_read);
     return g_test_run();

@@ -45,10 +45,10 @@ void io_zstd_stream_set_read(IoZstdStream *stream, IoZstdReadFunc *func,
                              void *opaque);
 
 /*
- * As io_read(): decompressed bytes until BUFFER is full or the input ends, which
- * is between two frames; *got is set in any case.  After an error, and at the
- * end, it goes on saying the same.  io_zstd_stream_read_some() does not read
- * more of the input once it has something to give.
+ * As io_read(): decompressed bytes until BUFFER is full or the input ends,
+ * which is between two frames; *got is set in any case.  After an error, and at
+ * the end, it goes on saying the same.  io_zstd_stream_read_some() does not
+ * read more of the input once it has something to give.
  */
 bool io_zstd_stream_read(IoZstdStream *stream, void *buffer, size_t bytes,
                          size_t *got, GError **error);
@@ -75,8 +75,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoZstdFrames, io_zstd_frames_free)
 
 /*
  * Decompresses a frame of the table into BUFFER, of the frame's content_bytes
- * bytes, and verifies its size and, where it has one, its checksum.  False: what
- * is in the buffer means nothing.
+ * bytes, and verifies its size and, where it has one, its checksum.  False:
+ * what is in the buffer means nothing.
  */
 bool io_zstd_frames_read(IoZstdFrames *frames, uint32_t frame, void *buffer,
                          GError **error);

@@ -15,7 +15,7 @@
  * default one that is full is alone, and such as are mostly zeroes share one.
  */
 #define VMA_SEEKABLE_FRAME_DEFAULT_BYTES (UINT32_C(1) << 20)
-#define VMA_SEEKABLE_FRAME_MAX_BYTES (UINT32_C(128) << 20)
+#define VMA_SEEKABLE_FRAME_MAX_BYTES (UINT32_C(32) << 20)
 
 typedef struct VmaSeekableOptions {
     int level;                  /* IO_ZSTD_LEVEL_MIN to ..._MAX */
