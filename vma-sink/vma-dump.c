@@ -177,7 +177,7 @@ static bool await_answer(int fd, const BackupInfo *info, Progress *progress,
     if (!opt_answer) {
         return true;
     }
-    progress_phase(progress, "waiting for the reader's answer");
+    progress_phase(progress, "completing");
     if (!wire_answer_receive(fd, info->uuid, seconds, &failure, error)) {
         g_prefix_error(error, "it is not known whether the backup is stored: ");
         return false;

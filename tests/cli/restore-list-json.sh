@@ -22,32 +22,32 @@ cat > check.py <<'END'
 import json, os, sys
 
 ours = json.load(open('ours'))
-assert list(ours) == ['uuid', 'time', 'time_seconds', 'digests', 'end_mark',
-                      'file_size', 'configs', 'devices'], list(ours)
-assert ours['digests'] == 'xxh3' and ours['end_mark'] is True
-assert ours['file_size'] == os.path.getsize('ours.vma')
+assert list(ours) == ['uuid', 'time', 'time-seconds', 'digests', 'end-mark',
+                      'file-size', 'configs', 'devices'], list(ours)
+assert ours['digests'] == 'xxh3' and ours['end-mark'] is True
+assert ours['file-size'] == os.path.getsize('ours.vma')
 cut = json.load(open('cut'))
-assert cut['end_mark'] is False
-assert cut['file_size'] == ours['file_size'] - 1
-for name in 'end_mark', 'file_size':
+assert cut['end-mark'] is False
+assert cut['file-size'] == ours['file-size'] - 1
+for name in 'end-mark', 'file-size':
     del cut[name], ours[name]
 assert cut == ours
 piped = json.load(open('piped'))
-assert piped['end_mark'] is None and piped['file_size'] is None
+assert piped['end-mark'] is None and piped['file-size'] is None
 
 names = json.load(open('names'))
 assert names['uuid'] == '10111213-1415-1617-1819-1a1b1c1d1e1f'
 assert names['time'] == '2023-11-14T22:13:20Z'
-assert names['time_seconds'] == 1700000000
-assert names['digests'] == 'none' and names['end_mark'] is None
+assert names['time-seconds'] == 1700000000
+assert names['digests'] == 'none' and names['end-mark'] is None
 assert names['devices'] == [
     {'id': 7, 'name': 'drive-scsi0', 'size': 2**48 - 1},
     {'id': 8, 'name': 'no \ufffd\ufffd utf-8', 'size': 2**48 - 1,
-     'name_hex': b'no \xff\xc3 utf-8'.hex()},
+     'name-hex': b'no \xff\xc3 utf-8'.hex()},
     {'id': 9, 'name': '"\\\x01\x1b\n\x7f', 'size': 2**48 - 1},
     {'id': 10, 'name': '\u00e4\U0001f4be', 'size': 2**48 - 1}], names
 assert names['configs'] == [
-    {'name': 'c\ufffd', 'size': 5, 'name_hex': '63fe'},
+    {'name': 'c\ufffd', 'size': 5, 'name-hex': '63fe'},
     {'name': 'd', 'size': 0}], names
 END
 for name in ours cut names; do

@@ -101,7 +101,7 @@ static void print_text(const Listed *l)
 
 /*
  * A JSON string is Unicode, and a name in an archive need not be: then what is
- * none is replaced by U+FFFD, and "name_hex" has the name's bytes.
+ * none is replaced by U+FFFD, and "name-hex" has the name's bytes.
  */
 static void add_name(JsonBuilder *b, const char *name)
 {
@@ -115,7 +115,7 @@ static void add_name(JsonBuilder *b, const char *name)
         for (const char *p = name; *p; p++) {
             g_string_append_printf(hex, "%02x", (unsigned char)*p);
         }
-        json_builder_set_member_name(b, "name_hex");
+        json_builder_set_member_name(b, "name-hex");
         json_builder_add_string_value(b, hex->str);
     }
 }
@@ -148,7 +148,7 @@ static void add_header(JsonBuilder *b, const BackupInfo *info)
     uuid_unparse_lower(info->uuid, uuid);
     add_text(b, "uuid", uuid);
     add_text(b, "time", time);
-    add_int(b, "time_seconds", info->start_time_s);
+    add_int(b, "time-seconds", info->start_time_s);
 }
 
 static void add_end(JsonBuilder *b, const Listed *l)
@@ -161,16 +161,16 @@ static void add_end(JsonBuilder *b, const Listed *l)
 
     add_text(b, "digests", kinds[l->digests]);
     if (l->end_mark == RESTORE_END_MARK_UNKNOWN) {
-        add_text(b, "end_mark", NULL);
+        add_text(b, "end-mark", NULL);
     } else {
-        json_builder_set_member_name(b, "end_mark");
+        json_builder_set_member_name(b, "end-mark");
         json_builder_add_boolean_value(
             b, l->end_mark == RESTORE_END_MARK_THERE);
     }
     if (l->has_size) {
-        add_int(b, "file_size", l->size_bytes);
+        add_int(b, "file-size", l->size_bytes);
     } else {
-        add_text(b, "file_size", NULL);
+        add_text(b, "file-size", NULL);
     }
 }
 
