@@ -5,8 +5,10 @@
 #include <glib.h>
 
 #include "cli/cli.h"
+#include "cli/compress.h"
 #include "cli/progress.h"
 #include "io/io.h"
+#include "restore/reindex.h"
 #include "restore/restore.h"
 
 #define PROGRAM "vma-restore"
@@ -146,6 +148,65 @@ static bool run_extract(int argc, char **argv, GError **error)
     return end(progress, failure, error);
 }
 
+static const char reindex_summary[] =
+    "Writes an archive of any origin anew: with a checksum of all data, and, "
+    "where it is\n"
+    "compressed, an index, so that a disk can be read in order and by many "
+    "threads.\n"
+    "It is read to its end and checked on the way.  OUTPUT is there only once "
+    "it is\n"
+    "whole and on stable storage; it may replace ARCHIVE, and - is standard "
+    "output.\n\n"
+    "Example:\n"
+    "  vma-restore reindex vzdump-qemu-100.vma.zst vm1.vma.zst";
+
+static bool run_reindex(int argc, char **argv, GError **error)
+{
+    static CliCompressArguments arguments;
+    CliCompress compress = {
+        .frame_bytes = VMA_SEEKABLE_FRAME_DEFAULT_BYTES,
+    };
+    gboolean sort = FALSE;
+    gboolean force = FALSE;
+    g_autoptr(Progress) progress = NULL;
+    GError *failure = NULL;
+    VmaSeekableOptions seekable;
+    RestoreReindex reindex;
+    const GOptionEntry options[] = {
+        { "sort", 0, 0, G_OPTION_ARG_NONE, &sort,
+          "Put the disks in order, one after another; reads ARCHIVE, a file, "
+          "twice", NULL },
+        { "force", 'f', 0, G_OPTION_ARG_NONE, &force,
+          "Replace an existing OUTPUT", NULL },
+        CLI_COMPRESS_OPTIONS(arguments),
+        PROGRESS_OPTION,
+        { NULL },
+    };
+
+    if (!parse(argc, argv, options, "ARCHIVE OUTPUT", reindex_summary, 2, 2,
+               error) ||
+        !cli_compress_parse(&arguments, argv[2], VMA_SEEKABLE_FRAME_MAX_BYTES,
+                            &compress, error)) {
+        return false;
+    }
+    seekable = (VmaSeekableOptions) {
+        .level = compress.level,
+        .threads = compress.threads,
+        .frame_bytes = compress.frame_bytes,
+    };
+    progress = progress_new("copying");
+    reindex = (RestoreReindex) {
+        .archive = argv[1],
+        .output = argv[2],
+        .overwrite = force,
+        .sort = sort,
+        .seekable = compress.zstd ? &seekable : NULL,
+        .progress = progress,
+    };
+    restore_reindex(&reindex, &failure);
+    return end(progress, failure, error);
+}
+
 static const struct {
     const char *name;
     bool (*run)(int argc, char **argv, GError **error);
@@ -154,6 +215,7 @@ static const struct {
     { "config", run_config },
     { "verify", run_verify },
     { "extract", run_extract },
+    { "reindex", run_reindex },
 };
 
 /* The command line has no known command, but may ask for help. */
@@ -166,7 +228,8 @@ static bool run_none(int argc, char **argv, GError **error)
                    "  list ARCHIVE               show what it contains\n"
                    "  config ARCHIVE [NAME]      print configuration files\n"
                    "  verify ARCHIVE             check all of it\n"
-                   "  extract ARCHIVE [FOLDER]   restore disks and configs",
+                   "  extract ARCHIVE [FOLDER]   restore disks and configs\n"
+                   "  reindex ARCHIVE OUTPUT     write it anew, with an index",
                    error)) {
         return false;
     }

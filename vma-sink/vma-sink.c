@@ -43,15 +43,7 @@ static const GOptionEntry options[] = {
       "may be repeated", "FILE[=NAME]" },
     { "force", 'f', 0, G_OPTION_ARG_NONE, &force,
       "Replace an existing archive, or folder of files", NULL },
-    { "compress", 0, 0, G_OPTION_ARG_STRING, &compress_arguments.compress,
-      "none, zstd or zstd:LEVEL, 1 to 19 (3) or -7 to -1; by default zstd if "
-      "the archive's name ends in .zst, else none", "METHOD" },
-    { "threads", 'T', 0, G_OPTION_ARG_STRING, &compress_arguments.threads,
-      "Compress with N threads, 0: as many as processors; by default as well, "
-      "but 8 at the most", "N" },
-    { "frame-size", 0, 0, G_OPTION_ARG_STRING, &compress_arguments.frame_size,
-      "Compress so much at a time (1M): what random access has to read; more "
-      "needs more memory", "SIZE" },
+    CLI_COMPRESS_OPTIONS(compress_arguments),
     { "fd", 0, 0, G_OPTION_ARG_INT, &stream_fd,
       "Read the stream from descriptor N instead of standard input", "N" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &json,

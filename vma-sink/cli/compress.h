@@ -9,6 +9,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The same options for all programs, as entries of their lists. */
+#define CLI_COMPRESS_OPTIONS(arguments) \
+    { "compress", 0, 0, G_OPTION_ARG_STRING, &(arguments).compress, \
+      "none, zstd or zstd:LEVEL, 1 to 19 (3) or -7 to -1; by default zstd if " \
+      "the archive's name ends in .zst, else none", "METHOD" }, \
+    { "threads", 'T', 0, G_OPTION_ARG_STRING, &(arguments).threads, \
+      "Compress with N threads, 0: as many as processors; by default as " \
+      "well, but 8 at the most", "N" }, \
+    { "frame-size", 0, 0, G_OPTION_ARG_STRING, &(arguments).frame_size, \
+      "Compress so much at a time (1M): what random access has to read; more " \
+      "needs more memory", "SIZE" }
+
 /* As they were given; NULL: not. */
 typedef struct CliCompressArguments {
     char *compress;             /* --compress */

@@ -405,6 +405,11 @@ uint64_t restore_archive_header_bytes(const RestoreArchive *a)
     return vma_reader_header_bytes(a->reader);
 }
 
+uint64_t restore_archive_offset(const RestoreArchive *a)
+{
+    return vma_reader_offset(a->reader);
+}
+
 const char *restore_archive_label(const RestoreArchive *a)
 {
     return a->label;

@@ -75,6 +75,9 @@ int restore_archive_fd(const RestoreArchive *archive);
 IoInput *restore_archive_input(const RestoreArchive *archive);
 uint64_t restore_archive_header_bytes(const RestoreArchive *archive);
 
+/* Where the current extent begins in the archive. */
+uint64_t restore_archive_offset(const RestoreArchive *archive);
+
 /* What messages call it. */
 const char *restore_archive_label(const RestoreArchive *archive);
 
