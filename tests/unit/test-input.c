@@ -289,9 +289,11 @@ static void test_free_while_waiting(void)
     }
 }
 
-static void append_line(const char *message, void *opaque)
+/* IoInputDamageFunc */
+static void append_line(GError *finding, void *opaque)
 {
-    g_string_append_printf(opaque, "%s\n", message);
+    g_string_append_printf(opaque, "%s\n", finding->message);
+    g_error_free(finding);
 }
 
 /* A frame that can't be decompressed is an error there, or zeroes. */

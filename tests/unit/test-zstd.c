@@ -121,6 +121,9 @@ static IoZstdTable *table_of_bytes(const void *data, size_t bytes,
     return table;
 }
 
+/* More than that no frame can decompress to. */
+#define RATIO_MAX 32768u
+
 static void test_table_round_trip(void)
 {
     static const uint32_t counts[] = { 0, 1, 2, 8191, 8192, 8193, 20000 };
@@ -135,9 +138,12 @@ static void test_table_round_trip(void)
         uint64_t content = 0;
 
         for (uint32_t i = 0; i < counts[c]; i++) {
-            g_assert_true(io_zstd_table_add(table, 8 + i % 100,
-                                            i % 7 * 0x20000000, &error));
-            content += i % 7 * 0x20000000;
+            uint32_t bytes = 8 + i % 100;
+            uint32_t content_bytes = i % 7 ? bytes * RATIO_MAX : 0;
+
+            g_assert_true(io_zstd_table_add(table, bytes, content_bytes,
+                                            &error));
+            content += content_bytes;
         }
         g_byte_array_set_size(file, io_zstd_table_frame(table, counts[c])
                                     .offset);
@@ -216,14 +222,16 @@ static void test_table_fields(void)
     assert_table_damage(5, 0x92eab140, "features that are not known");
     assert_table_damage(entries + 8, 0x184d2a5d, "does not begin");
     assert_table_damage(entries + 4, 0, "size of its frame");
-    assert_table_damage(entries, 7, "too small");
+    assert_table_damage(entries, 7, "too small to be one");
+    assert_table_damage(entries - 4, 0xffffffff, "too small for what it is");
     assert_table_damage(entries, 0xffffffff, "do not end where it begins");
 }
 
 /*
  * A cut leaves no table, for the last bytes are its mark; a flipped bit is an
  * error or takes the mark away, but for the two bits that have no meaning and
- * the sizes of what was compressed, which only who decompresses can check.
+ * the sizes of what was compressed, which only who decompresses can check, as
+ * far as they are possible.
  */
 static void test_table_cuts_and_flips(void)
 {
@@ -249,6 +257,14 @@ static void test_table_cuts_and_flips(void)
         bool unused = byte == bytes - 5 && bit % 8 < 2;
 
         data[byte] ^= 1 << bit % 8;
+        if (content_bytes) {
+            const uint8_t *entry = data + byte - in_entry;
+            uint32_t sizes[2];
+
+            memcpy(sizes, entry, sizeof(sizes));
+            content_bytes = GUINT32_FROM_LE(sizes[1]) <=
+                            GUINT32_FROM_LE(sizes[0]) * RATIO_MAX;
+        }
         table = table_of_bytes(data, bytes, &error);
         g_assert_true((table != NULL) == (content_bytes || unused));
         g_assert_true((error == NULL) == (content_bytes || unused ||

@@ -232,7 +232,6 @@ static bool make_stream_piece(void *worker, uint64_t number, void *buffer,
     return ok;
 }
 
-/* The index and the like hold nothing, and are no frames of data. */
 static bool make_frame_piece(void *opaque, uint64_t number, void *buffer,
                              size_t *bytes, GError **error)
 {
@@ -245,8 +244,7 @@ static bool make_frame_piece(void *opaque, uint64_t number, void *buffer,
         return true;
     }
     *bytes = io_zstd_table_frame(table, frame).content_bytes;
-    return *bytes == 0 ||
-           io_zstd_frames_read(worker->frames, frame, buffer, error);
+    return io_zstd_frames_read(worker->frames, frame, buffer, error);
 }
 
 static bool start_stream(IoInput *in, GError **error)
@@ -326,8 +324,7 @@ static bool pass_over(IoInput *in, GError **error)
     if (!in->func || (*error)->code == BACKUP_ERROR_FAILED) {
         return false;
     }
-    in->func((*error)->message, in->opaque);
-    g_clear_error(error);
+    in->func(g_steal_pointer(error), in->opaque);
     if (in->kind == INPUT_FRAMES) {
         in->piece_bytes = io_zstd_table_frame(in->table,
                                               in->next_frame - 1).content_bytes;

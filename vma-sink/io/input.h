@@ -33,10 +33,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoInput, io_input_free)
 
 /*
  * From now on what cannot be decompressed reads as zeroes, where it is known how
- * much that is, and ends the input, where it is not; FUNC is told in a sentence
- * what is wrong.
+ * much that is, and ends the input, where it is not; FUNC is told what is wrong,
+ * of kind DAMAGED or INCOMPLETE, and takes FINDING over.
  */
-typedef void IoInputDamageFunc(const char *message, void *opaque);
+typedef void IoInputDamageFunc(GError *finding, void *opaque);
 void io_input_go_on(IoInput *input, IoInputDamageFunc *func, void *opaque);
 
 /* As io_read(). */

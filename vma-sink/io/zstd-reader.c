@@ -358,14 +358,42 @@ static bool decompress(IoZstdFrames *f, const IoZstdFrame *frame, void *buffer,
     return true;
 }
 
+/* Of a skippable frame only the start is read: what is in it is others'. */
+static bool check_skippable(IoZstdFrames *f, const IoZstdFrame *frame,
+                            bool *skippable, GError **error)
+{
+    uint32_t start[2] = { 0 };  /* magic number, size of the rest */
+    size_t got;
+
+    *skippable = false;
+    if (frame->content_bytes > 0) {
+        return true;
+    }
+    if (!io_pread(f->fd, start, sizeof(start), frame->offset, &got, error)) {
+        return false;
+    }
+    *skippable = (GUINT32_FROM_LE(start[0]) & ZSTD_MAGIC_SKIPPABLE_MASK) ==
+                 ZSTD_MAGIC_SKIPPABLE_START;
+    if (*skippable &&
+        GUINT32_FROM_LE(start[1]) != frame->bytes - sizeof(start)) {
+        backup_error_set_damaged(error, "the seek table has another size for "
+                                 "it");
+        return false;
+    }
+    return true;
+}
+
 bool io_zstd_frames_read(IoZstdFrames *f, uint32_t number, void *buffer,
                          GError **error)
 {
     IoZstdFrame frame = io_zstd_table_frame(f->table, number);
+    bool skippable;
 
     g_assert(number < io_zstd_table_frames(f->table));
-    if (!check_sizes(&frame, error) || !load(f, &frame, error) ||
-        !decompress(f, &frame, buffer, error)) {
+    if (!check_skippable(f, &frame, &skippable, error) ||
+        (!skippable && (!check_sizes(&frame, error) ||
+                        !load(f, &frame, error) ||
+                        !decompress(f, &frame, buffer, error)))) {
         g_prefix_error(error, "frame %u at offset %" G_GUINT64_FORMAT ": ",
                        number, frame.offset);
         return false;

@@ -75,8 +75,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoZstdFrames, io_zstd_frames_free)
 
 /*
  * Decompresses a frame of the table into BUFFER, of the frame's content_bytes
- * bytes, and verifies its size and, where it has one, its checksum.  False:
- * what is in the buffer means nothing.
+ * bytes, and verifies its size and, where it has one, its checksum.  Of a
+ * skippable one only the size is verified.  False: what is in the buffer means
+ * nothing.
  */
 bool io_zstd_frames_read(IoZstdFrames *frames, uint32_t frame, void *buffer,
                          GError **error);

@@ -43,6 +43,8 @@ static_assert(sizeof(TableFooter) == 9, "seek table");
 
 #define CHECKSUM_BYTES 4
 #define READ_ENTRIES 8192
+/* A block has at least 4 bytes, and decompresses to 128 KiB at the most. */
+#define RATIO_MAX UINT64_C(32768)
 
 struct IoZstdTable {
     GArray *frames;             /* of IoZstdFrame */
@@ -229,12 +231,18 @@ static bool read_entries(int fd, IoZstdTable *table, uint64_t start,
         offset += n * entry_bytes;
         for (uint32_t i = 0; i < n; i++) {
             TableEntry entry;
+            uint32_t bytes, content_bytes;
 
             memcpy(&entry, buffer + i * entry_bytes, sizeof(entry));
-            append(table, GUINT32_FROM_LE(entry.bytes),
-                   GUINT32_FROM_LE(entry.content_bytes));
-            if (GUINT32_FROM_LE(entry.bytes) < IO_ZSTD_SKIPPABLE_HEADER_BYTES) {
+            bytes = GUINT32_FROM_LE(entry.bytes);
+            content_bytes = GUINT32_FROM_LE(entry.content_bytes);
+            append(table, bytes, content_bytes);
+            if (bytes < IO_ZSTD_SKIPPABLE_HEADER_BYTES) {
                 return set_bad(error, "it has a frame too small to be one");
+            }
+            if (content_bytes > bytes * RATIO_MAX) {
+                return set_bad(error, "it has a frame too small for what it "
+                               "is said to hold");
             }
         }
     }

@@ -105,17 +105,15 @@ bool restore_archive_found(RestoreArchive *a, GError *finding, GError **error)
 }
 
 /* IoInputDamageFunc */
-static void found_in_input(const char *message, void *opaque)
+static void found_in_input(GError *finding, void *opaque)
 {
-    GError *finding = NULL;
-
-    backup_error_set_damaged(&finding, "%s", message);
     (void)restore_archive_found(opaque, finding, NULL);
 }
 
 static bool open_input(RestoreArchive *a, GError **error)
 {
     g_autofree char *note = NULL;
+    GError *finding = NULL;
 
     a->input = io_input_new(a->fd, g_get_num_processors(), &note, error);
     if (!a->input || !check_compression(a->input, error)) {
@@ -124,11 +122,15 @@ static bool open_input(RestoreArchive *a, GError **error)
     if (a->func) {
         io_input_go_on(a->input, found_in_input, a);
     }
-    if (note && a->func) {
-        found_in_input(note, a);
-    } else if (note) {
-        backup_error_set_damaged(error, "%s", note);
+    if (note) {
+        backup_error_set_damaged(&finding, "%s", note);
+    }
+    if (finding && !a->func) {
+        g_propagate_error(error, finding);
         return false;
+    }
+    if (finding) {
+        found_in_input(finding, a);
     }
     return true;
 }

@@ -22,7 +22,7 @@ typedef struct RestoreReindex {
 } RestoreReindex;
 
 /*
- * Writes OUTPUT, with digests, an end mark, and where it is compressed an index;
+ * Writes OUTPUT, with digests and an end mark, and an index if it is compressed;
  * uuid, time, configs and devices are those of the archive, and the clusters in
  * its order, or sorted.  Blocks of zeroes are left out.  It gets its name only
  * after all of the archive was read and found good.
