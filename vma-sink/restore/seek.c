@@ -118,9 +118,48 @@ bool restore_seek_load(const RestoreArchive *archive, VmaIndex *index,
     return ok && (!seek || fill_by_runs(table, seek, index, error));
 }
 
-bool restore_seek_verify(const RestoreArchive *archive, GError **error)
-{
-    g_autoptr(VmaSeekIndex) seek = NULL;
+struct RestoreSeekCheck {
+    const RestoreArchive *archive;
+    const IoZstdTable *table;
+    VmaSeekIndex *index;
+    uint32_t frame;             /* of the current extent */
+};
 
-    return read_index(archive, &seek, error);
+RestoreSeekCheck *restore_seek_check_new(const RestoreArchive *archive,
+                                         GError **error)
+{
+    RestoreSeekCheck *check;
+    VmaSeekIndex *index;
+
+    if (!read_index(archive, &index, error) || !index) {
+        return NULL;
+    }
+    check = g_new0(RestoreSeekCheck, 1);
+    check->archive = archive;
+    check->table = io_input_table(restore_archive_input(archive));
+    check->index = index;
+    return check;
+}
+
+void restore_seek_check_free(RestoreSeekCheck *check)
+{
+    if (check) {
+        vma_seek_index_free(check->index);
+        g_free(check);
+    }
+}
+
+bool restore_seek_check_extent(RestoreSeekCheck *check,
+                               const VmaExtent *extent, GError **error)
+{
+    uint64_t offset = restore_archive_offset(check->archive);
+
+    while (check->frame + 1 < io_zstd_table_frames(check->table) &&
+           io_zstd_table_frame(check->table, check->frame + 1)
+               .content_offset <= offset) {
+        check->frame++;
+    }
+    offset -= io_zstd_table_frame(check->table, check->frame).content_offset;
+    return vma_seek_index_verify_extent(check->index, extent, check->frame,
+                                        offset, error);
 }

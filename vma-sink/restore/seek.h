@@ -19,7 +19,20 @@
 bool restore_seek_load(const RestoreArchive *archive, VmaIndex *index,
                        bool *found, GError **error);
 
-/* The same checks alone. */
-bool restore_seek_verify(const RestoreArchive *archive, GError **error);
+/*
+ * The same checks, and a comparison with every extent that is read from front to
+ * back: what an index says of zeroes shows only there.  ARCHIVE, which is
+ * borrowed, was just opened.  NULL without an error: it has no index.
+ */
+typedef struct RestoreSeekCheck RestoreSeekCheck;
+
+RestoreSeekCheck *restore_seek_check_new(const RestoreArchive *archive,
+                                         GError **error);
+void restore_seek_check_free(RestoreSeekCheck *check);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestoreSeekCheck, restore_seek_check_free)
+
+/* The current one, each time a later one.  False, of kind DAMAGED. */
+bool restore_seek_check_extent(RestoreSeekCheck *check,
+                               const VmaExtent *extent, GError **error);
 
 #endif /* RESTORE_SEEK_H */

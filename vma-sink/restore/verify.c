@@ -73,13 +73,50 @@ static void print_extent_of_check(const RestoreArchive *archive)
     }
 }
 
-/* That of a compressed archive, which reading front to back has no use for. */
-static bool verify_index(RestoreArchive *archive, GError **error)
+/* What of a compressed archive reading front to back has no use for. */
+static bool open_index(RestoreArchive *archive, RestoreSeekCheck **index,
+                       GError **error)
 {
     GError *finding = NULL;
 
-    return restore_seek_verify(archive, &finding) ||
-           restore_archive_found(archive, finding, error);
+    *index = restore_seek_check_new(archive, &finding);
+    return !finding || restore_archive_found(archive, finding, error);
+}
+
+/* After the first place that is wrong the others are not worth a word. */
+static bool verify_places(RestoreArchive *archive, RestoreSeekCheck **index,
+                          const VmaExtent *extent, GError **error)
+{
+    GError *finding = NULL;
+
+    if (!*index || restore_seek_check_extent(*index, extent, &finding)) {
+        return true;
+    }
+    g_clear_pointer(index, restore_seek_check_free);
+    return restore_archive_found(archive, finding, error);
+}
+
+/* False: it can't be read. */
+static bool read_all(RestoreArchive *archive, Progress *progress,
+                     GError **error)
+{
+    g_autoptr(RestoreSeekCheck) index = NULL;
+    const VmaExtent *extent;
+    VmaNext next;
+
+    if (!open_index(archive, &index, error)) {
+        return false;
+    }
+    do {
+        restore_archive_show(archive, progress);
+        next = restore_archive_next(archive, &extent, error);
+        if (next == VMA_NEXT_EXTENT &&
+            !verify_places(archive, &index, extent, error)) {
+            next = VMA_NEXT_ERROR;
+        }
+    } while (next == VMA_NEXT_EXTENT);
+    restore_archive_show(archive, progress);
+    return next == VMA_NEXT_END;
 }
 
 bool restore_verify(const char *path, Progress *progress, GError **error)
@@ -87,20 +124,10 @@ bool restore_verify(const char *path, Progress *progress, GError **error)
     g_autoptr(RestoreArchive) archive = restore_archive_new_damaged(
         path, print_finding, progress, error);
     g_autoptr(GError) verdict = NULL;
-    const VmaExtent *extent;
-    VmaNext next;
 
-    if (!archive) {
+    if (!archive || !read_all(archive, progress, error)) {
         return false;
     }
-    do {
-        restore_archive_show(archive, progress);
-        next = restore_archive_next(archive, &extent, error);
-    } while (next == VMA_NEXT_EXTENT);
-    if (next == VMA_NEXT_ERROR || !verify_index(archive, error)) {
-        return false;
-    }
-    restore_archive_show(archive, progress);
     progress_clear(progress);
     if (!restore_archive_verdict(archive, &verdict)) {
         printf("\n");

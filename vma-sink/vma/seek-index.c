@@ -646,3 +646,43 @@ bool vma_seek_index_find(const VmaSeekIndex *index, uint8_t device_id,
     return low > 0 && index->runs[*i].device_id == device_id &&
            number <= GUINT32_FROM_LE(index->runs[*i].last);
 }
+
+/* Clusters past a device's end have no data, and are in no run. */
+static bool has_cluster(const VmaSeekIndex *index, const VmaCluster *cluster,
+                        uint32_t frame, uint64_t extent_offset)
+{
+    VmaSeekRun run;
+    uint64_t block;
+    uint32_t i;
+
+    if (!vma_seek_index_find(index, cluster->device_id, cluster->number, &i)) {
+        return cluster->mask == 0;
+    }
+    run = vma_seek_index_run(index, i);
+    block = cluster->first_block - (cluster->number - run.number) *
+            (uint64_t)vma_mask_blocks(run.mask);
+    return run.mask == cluster->mask &&
+           (!run.mask || (run.frame == frame &&
+                          run.extent_offset == extent_offset &&
+                          run.block_offset == extent_offset +
+                                              sizeof(VmaExtentHeader) +
+                                              block * VMA_BLOCK_BYTES));
+}
+
+bool vma_seek_index_verify_extent(const VmaSeekIndex *index,
+                                  const VmaExtent *extent, uint32_t frame,
+                                  uint64_t extent_offset, GError **error)
+{
+    for (unsigned i = 0; i < extent->cluster_count; i++) {
+        const VmaCluster *cluster = &extent->clusters[i];
+
+        if (!has_cluster(index, cluster, frame, extent_offset)) {
+            backup_error_set_damaged(error, "bad index of the archive: it does "
+                                     "not have cluster %u of device id %u "
+                                     "where it is", cluster->number,
+                                     cluster->device_id);
+            return false;
+        }
+    }
+    return true;
+}

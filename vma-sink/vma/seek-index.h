@@ -92,6 +92,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmaSeekIndex, vma_seek_index_free)
 bool vma_seek_index_matches(const VmaSeekIndex *index, const BackupInfo *info,
                             GError **error);
 
+/*
+ * Whether an index that matches says of the clusters of EXTENT, which begins at
+ * EXTENT_OFFSET of what FRAME decompresses to, what is there.  False, of kind
+ * DAMAGED.
+ */
+bool vma_seek_index_verify_extent(const VmaSeekIndex *index,
+                                  const VmaExtent *extent, uint32_t frame,
+                                  uint64_t extent_offset, GError **error);
+
 const VmaSeekTotals *vma_seek_index_totals(const VmaSeekIndex *index);
 
 /* The runs in order of device and cluster. */
