@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A compressed archive that was cut, or in which a bit has flipped, is known to
-be, or is the same one; and nothing wrong is ever restored from it.
+"""A compressed archive that was cut, or in which a bit has flipped, is known
+to be, or is the same one; and nothing wrong is ever restored from it.
 
-Every length and every byte of small ones.  With a seek table missing it is read
-from front to back, as one of zstd alone is.
+Every length and every byte of a small one.  With a seek table missing it is
+read from front to back, as one of zstd alone is.
 """
 import os
 import random

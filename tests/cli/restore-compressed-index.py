@@ -64,7 +64,7 @@ def make_archive(size):
 
 
 def with_runs(data, runs, uuid=None):
-    """The archive with another index, all of whose sums and hashes are right."""
+    """The archive with another index, with the right sums and hashes."""
     frames, index = seekable.read_index(data)
     assert len(runs) == len(index.runs)
     blocks = sum((r.last - r.first + 1) * bin(r.mask).count('1') for r in runs)

@@ -101,7 +101,6 @@ static bool read_index(const RestoreArchive *archive, VmaSeekIndex **seek,
                                            restore_archive_info(archive),
                                            error)))) {
         g_clear_pointer(seek, vma_seek_index_free);
-        g_prefix_error(error, "the index: ");
         return false;
     }
     return true;
