@@ -511,6 +511,60 @@ static void test_blocks_past_end(void)
     }
 }
 
+/* For the first extent of the small layout, and what looks like it. */
+static bool verifies(const VmaSeekIndex *index, const VmaExtent *extent,
+                     uint32_t frame, uint64_t extent_offset)
+{
+    g_autoptr(GError) error = NULL;
+    bool ok = vma_seek_index_verify_extent(index, extent, frame, extent_offset,
+                                           &error);
+
+    if (!ok) {
+        assert_kind(error, BACKUP_ERROR_DAMAGED);
+    }
+    return ok;
+}
+
+static void test_verify_extent(void)
+{
+    static const VmaExtent right = {
+        .block_count = 36,
+        .cluster_count = 6,
+        .clusters = {
+            { 1, 0xffff, 0, 0 }, { 1, 0xffff, 1, 16 }, { 1, 0x8001, 2, 32 },
+            { 1, 0x8001, 3, 34 }, { 1, 0, 4, 36 },
+            /* Behind the end of all devices. */
+            { 2, 0, 63, 36 },
+        },
+    };
+    Layout l = small_layout();
+    g_autoptr(GByteArray) frame = encode(&l);
+    g_autoptr(VmaSeekIndex) index = decode(&l, frame, NULL);
+    VmaExtent extent = right;
+
+    g_assert_true(verifies(index, &extent, 1, 0));
+    g_assert_false(verifies(index, &extent, 2, 0));
+    g_assert_false(verifies(index, &extent, 1, 512));
+    for (unsigned i = 0; i < right.cluster_count; i++) {
+        VmaCluster *c = &extent.clusters[i];
+
+        *c = right.clusters[i];
+        c->mask ^= 2;
+        g_assert_false(verifies(index, &extent, 1, 0));
+        *c = right.clusters[i];
+        c->first_block++;
+        g_assert_true(verifies(index, &extent, 1, 0) == (c->mask == 0));
+        *c = right.clusters[i];
+        c->device_id = 3;
+        g_assert_true(verifies(index, &extent, 1, 0) == (c->mask == 0));
+        *c = right.clusters[i];
+        c->number++;
+        g_assert_true(verifies(index, &extent, 1, 0) == (c->mask == 0));
+        *c = right.clusters[i];
+    }
+    layout_clear(&l);
+}
+
 /* From a file that holds frames of the right sizes, or nothing. */
 static void test_read(void)
 {
@@ -565,6 +619,8 @@ int main(int argc, char **argv)
     g_test_add_func("/seek-index/must-match-the-archive", test_matches);
     g_test_add_func("/seek-index/gap-is-found", test_gap);
     g_test_add_func("/seek-index/blocks-past-the-end", test_blocks_past_end);
+    g_test_add_func("/seek-index/is-compared-with-extents",
+                    test_verify_extent);
     g_test_add_func("/seek-index/read-from-a-file", test_read);
     return g_test_run();
 }
