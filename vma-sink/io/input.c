@@ -12,7 +12,6 @@
 #include "io/input.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -193,23 +192,9 @@ void io_input_go_on(IoInput *in, IoInputDamageFunc *func, void *opaque)
 static bool read_or_stop(void *opaque, void *buffer, size_t bytes, size_t *got,
                          GError **error)
 {
-    IoInput *in = opaque;
-    struct pollfd fds[] = {
-        { .fd = in->fd, .events = POLLIN },
-        { .fd = in->stop_fd, .events = POLLIN },
-    };
-    struct iovec iov = { .iov_base = buffer, .iov_len = bytes };
+    const IoInput *in = opaque;
 
-    *got = 0;
-    if (poll(fds, G_N_ELEMENTS(fds), -1) < 0) {
-        backup_error_set_errno(error, errno, "cannot wait for the input");
-        return false;
-    }
-    if (fds[1].revents) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "stopped");
-        return false;
-    }
-    return io_readv_some(in->fd, &iov, 1, got, error);
+    return io_read_or_stop(in->fd, in->stop_fd, buffer, bytes, got, error);
 }
 
 static bool make_stream_piece(void *worker, uint64_t number, void *buffer,

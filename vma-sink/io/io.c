@@ -205,6 +205,36 @@ bool io_read(int fd, void *buffer, size_t bytes, size_t *got, GError **error)
     return true;
 }
 
+bool io_read_or_stop(int fd, int stop_fd, void *buffer, size_t bytes,
+                     size_t *got, GError **error)
+{
+    struct pollfd fds[] = {
+        { .fd = fd, .events = POLLIN },
+        { .fd = stop_fd, .events = POLLIN },
+    };
+    ssize_t n;
+
+    *got = 0;
+    do {
+        n = poll(fds, G_N_ELEMENTS(fds), -1);
+        if (n > 0 && fds[1].revents) {
+            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "stopped");
+            return false;
+        }
+        if (n > 0) {
+            n = read(fd, buffer, MIN(bytes, MAX_TRANSFER_BYTES));
+        }
+    } while (n < 0 && (errno == EINTR || errno == EAGAIN ||
+                       errno == EWOULDBLOCK));
+    if (n < 0) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s",
+                    g_strerror(errno));
+        return false;
+    }
+    *got = n;
+    return true;
+}
+
 bool io_writev(int fd, struct iovec *iov, int count, GError **error)
 {
     iov_discard(&iov, &count, 0);

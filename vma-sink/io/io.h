@@ -27,6 +27,13 @@ bool io_read(int fd, void *buffer, size_t bytes, size_t *got, GError **error);
 bool io_readv_some(int fd, struct iovec *iov, int count, size_t *got,
                    GError **error);
 
+/*
+ * For a thread that no signal interrupts: as io_readv_some(), but with the error
+ * "stopped" as soon as STOP_FD, an eventfd, can be read.
+ */
+bool io_read_or_stop(int fd, int stop_fd, void *buffer, size_t bytes,
+                     size_t *got, GError **error);
+
 /* Writes everything, or fails.  The iovec is changed. */
 bool io_write(int fd, const void *buffer, size_t bytes, GError **error);
 bool io_writev(int fd, struct iovec *iov, int count, GError **error);

@@ -30,8 +30,12 @@ typedef struct DeviceState {
 } DeviceState;
 
 struct WireReader {
+    /* Set at creation, never changed. */
+    WireReadFunc *read;
+    void *read_opaque;
+    int fd;                     /* of read_descriptor() */
+
     /* Set when the preamble has been read, never changed. */
-    int fd;
     BackupInfo *info;
     uint32_t features;
     uint32_t check_seed;
@@ -53,7 +57,35 @@ struct WireReader {
     DeviceState devices[BACKUP_DEVICE_IDS];
 };
 
-/* For errors of the descriptor itself. */
+/* WireReadFunc */
+static bool read_descriptor(void *opaque, struct iovec *iov, int count,
+                            size_t *got, GError **error)
+{
+    const WireReader *r = opaque;
+
+    return io_readv_some(r->fd, iov, count, got, error);
+}
+
+/* As io_read(). */
+static bool read_whole(WireReader *r, void *buffer, size_t bytes, size_t *got,
+                       GError **error)
+{
+    size_t n = 1;
+
+    for (*got = 0; *got < bytes && n > 0; *got += n) {
+        struct iovec iov = {
+            .iov_base = (uint8_t *)buffer + *got,
+            .iov_len = bytes - *got,
+        };
+
+        if (!r->read(r->read_opaque, &iov, 1, &n, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* For errors of reading itself. */
 static bool read_failed(WireReader *r, GError **error)
 {
     g_prefix_error(error, "cannot read the stream at offset %"
@@ -74,7 +106,7 @@ static bool read_preamble(WireReader *r, GError **error)
     WirePreamble start;
     size_t bytes, got;
 
-    if (!io_read(r->fd, &start, sizeof(start), &got, error)) {
+    if (!read_whole(r, &start, sizeof(start), &got, error)) {
         return false;
     }
     if (got == 0) {
@@ -97,8 +129,8 @@ static bool read_preamble(WireReader *r, GError **error)
     }
     data = g_malloc(bytes);
     memcpy(data, &start, sizeof(start));
-    if (!io_read(r->fd, data + sizeof(start), bytes - sizeof(start), &got,
-                 error)) {
+    if (!read_whole(r, data + sizeof(start), bytes - sizeof(start), &got,
+                    error)) {
         return false;
     }
     if (got < bytes - sizeof(start)) {
@@ -111,11 +143,11 @@ static bool read_preamble(WireReader *r, GError **error)
     return r->info != NULL;
 }
 
-WireReader *wire_reader_new(int fd, GError **error)
+/* Takes over R, of which it is known only how to read. */
+static WireReader *start(WireReader *reader, GError **error)
 {
-    g_autoptr(WireReader) r = g_new0(WireReader, 1);
+    g_autoptr(WireReader) r = reader;
 
-    r->fd = fd;
     if (!read_preamble(r, error)) {
         g_prefix_error(error, "cannot read the stream: ");
         return NULL;
@@ -134,6 +166,26 @@ WireReader *wire_reader_new(int fd, GError **error)
         r->hash = XXH64_createState();
     }
     return g_steal_pointer(&r);
+}
+
+WireReader *wire_reader_new(int fd, GError **error)
+{
+    WireReader *r = g_new0(WireReader, 1);
+
+    r->read = read_descriptor;
+    r->read_opaque = r;
+    r->fd = fd;
+    return start(r, error);
+}
+
+WireReader *wire_reader_new_from(WireReadFunc *func, void *opaque,
+                                 GError **error)
+{
+    WireReader *r = g_new0(WireReader, 1);
+
+    r->read = func;
+    r->read_opaque = opaque;
+    return start(r, error);
 }
 
 void wire_reader_free(WireReader *r)
@@ -171,8 +223,8 @@ static bool read_header(WireReader *r, GError **error)
 
     r->record_offset = r->offset;
     if (r->header_got < sizeof(r->header)) {
-        if (!io_read(r->fd, r->header.bytes + r->header_got,
-                     sizeof(r->header) - r->header_got, &got, error)) {
+        if (!read_whole(r, r->header.bytes + r->header_got,
+                        sizeof(r->header) - r->header_got, &got, error)) {
             return read_failed(r, error);
         }
         r->header_got += got;
@@ -227,7 +279,7 @@ static bool read_control(WireReader *r, void *buffer, size_t bytes,
 {
     size_t got;
 
-    if (!io_read(r->fd, buffer, bytes, &got, error)) {
+    if (!read_whole(r, buffer, bytes, &got, error)) {
         return read_failed(r, error);
     }
     r->offset += got;
@@ -269,7 +321,7 @@ bool wire_reader_payload(WireReader *r, void *buffer, size_t bytes,
         };
         size_t got;
 
-        if (!io_readv_some(r->fd, iov, last ? 2 : 1, &got, error)) {
+        if (!r->read(r->read_opaque, iov, last ? 2 : 1, &got, error)) {
             return read_failed(r, error);
         }
         if (got == 0) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads a stream from a descriptor and holds it to wire-format.md, all of it:
- * what this reader hands out needs no further check, and wire_reader_next()
- * says END only of a stream that is whole.
+ * Reads a stream and holds it to wire-format.md, all of it: what this reader
+ * hands out needs no further check, and wire_reader_next() says END only of a
+ * stream that is whole.
  *
  * Errors are of kind DAMAGED (a requirement is violated), INCOMPLETE (end of
- * file too early, or ABORT) or FAILED (the descriptor can't be read), and give
+ * file too early, or ABORT) or FAILED (the bytes can't be read), and give
  * the byte offset in the stream.  After an error only _free() may be called.
  */
 #ifndef WIRE_READER_H
@@ -13,6 +13,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <sys/uio.h>
 
 #include "backup/info.h"
 #include "wire/format.h"
@@ -46,6 +47,15 @@ typedef struct WireTotals {
  * sequentially from where it stands, never beyond the end of the stream.
  */
 WireReader *wire_reader_new(int fd, GError **error);
+
+/*
+ * The same where the bytes come from FUNC, which is as io_readv_some() on a
+ * descriptor, and knows itself where the stream may end.
+ */
+typedef bool WireReadFunc(void *opaque, struct iovec *iov, int count,
+                          size_t *got, GError **error);
+WireReader *wire_reader_new_from(WireReadFunc *func, void *opaque,
+                                 GError **error);
 void wire_reader_free(WireReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WireReader, wire_reader_free)
 
