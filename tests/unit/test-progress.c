@@ -18,6 +18,7 @@ static const ProgressState copying = {
     .bytes = 4 * GIB,
     .total_bytes = 10 * GIB,
     .zero_bytes = GIB,
+    .buffered_bytes = PROGRESS_UNKNOWN,
     .rate = 100 << 20,
 };
 
@@ -40,6 +41,9 @@ static void test_line(void)
                 "copying for 0:12: 4.0 GiB, 100.0 MiB/s");
     state.rate = 0;
     assert_text(progress_text_line(&state), "copying for 0:12: 4.0 GiB");
+    state.buffered_bytes = 16 << 20;
+    assert_text(progress_text_line(&state),
+                "copying for 0:12: 4.0 GiB, 16.0 MiB buffered");
 }
 
 /* All bytes are there and it is not done: no rate, no time, and a reason. */
@@ -89,7 +93,8 @@ static void test_odd_numbers(void)
                 "copying for 0:12: 100%, 11.0 GiB of 10.0 GiB, 100% zero, "
                 "100.0 MiB/s, 0:00 left");
     state = (ProgressState) { .phase = "copying", .busy = true, .rate = 1,
-                              .total_bytes = UINT64_MAX - 1 };
+                              .total_bytes = UINT64_MAX - 1,
+                              .buffered_bytes = PROGRESS_UNKNOWN };
     assert_text(progress_text_line(&state),
                 "copying for 0:00: 0%, 0 bytes of 16.0 EiB, 0% zero, "
                 "1 byte/s, 99:59:59 left");
@@ -144,6 +149,17 @@ static void test_json_unknown(void)
     object = parse(progress_text_json(&state, -1, NULL));
     g_assert_false(json_object_has_member(object, "total-bytes"));
     g_assert_false(json_object_has_member(object, "zero-bytes"));
+    g_assert_false(json_object_has_member(object, "buffered-bytes"));
+}
+
+static void test_json_buffered(void)
+{
+    g_autoptr(JsonObject) object = NULL;
+    ProgressState state = copying;
+
+    state.buffered_bytes = 16 << 20;
+    object = parse(progress_text_json(&state, -1, NULL));
+    assert_member(object, "buffered-bytes", 16 << 20);
 }
 
 static void test_json_end(void)
@@ -175,6 +191,8 @@ int main(int argc, char **argv)
     g_test_add_func("/progress/json-has-the-keys", test_json);
     g_test_add_func("/progress/json-leaves-out-the-unknown",
                     test_json_unknown);
+    g_test_add_func("/progress/json-tells-what-is-buffered",
+                    test_json_buffered);
     g_test_add_func("/progress/json-ends-in-the-result", test_json_end);
     return g_test_run();
 }

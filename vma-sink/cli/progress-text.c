@@ -30,7 +30,7 @@ static void append_time(GString *out, double seconds)
     }
 }
 
-/* "4.1 GiB of 10.0 GiB, 12% zero", as far as it is known. */
+/* "4.1 GiB of 10.0 GiB, 12% zero, 16.0 MiB buffered", as far as it is known. */
 static void append_amount(GString *out, const ProgressState *state)
 {
     g_autofree char *bytes = cli_format_size(state->bytes);
@@ -44,6 +44,11 @@ static void append_amount(GString *out, const ProgressState *state)
         g_string_append_printf(out, ", %u%% zero",
                                state->bytes ? percent(state->zero_bytes,
                                                       state->bytes) : 0);
+    }
+    if (state->buffered_bytes != PROGRESS_UNKNOWN) {
+        g_autofree char *buffered = cli_format_size(state->buffered_bytes);
+
+        g_string_append_printf(out, ", %s buffered", buffered);
     }
 }
 
@@ -145,6 +150,7 @@ char *progress_text_json(const ProgressState *state, int exit_code,
     add_bytes(object, "bytes", state->bytes);
     add_bytes(object, "total-bytes", state->total_bytes);
     add_bytes(object, "zero-bytes", state->zero_bytes);
+    add_bytes(object, "buffered-bytes", state->buffered_bytes);
     json_object_set_int_member(object, "rate", state->rate);
     cli_json_set_seconds(object, "seconds", state->seconds);
     if (exit_code >= 0) {

@@ -20,6 +20,7 @@ typedef struct ProgressState {
     uint64_t bytes;
     uint64_t total_bytes;       /* PROGRESS_UNKNOWN: nobody knows */
     uint64_t zero_bytes;        /* of bytes; PROGRESS_UNKNOWN: nobody knows */
+    uint64_t buffered_bytes;    /* read ahead; PROGRESS_UNKNOWN: no such thing */
     double rate;                /* bytes per second, of late */
 } ProgressState;
 

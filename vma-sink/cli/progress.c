@@ -59,6 +59,8 @@ struct Progress {
     uint64_t zero_bytes;
     uint64_t total_bytes;
     int64_t busy_us;            /* the first report; 0: none yet */
+    ProgressBufferedFunc *buffered;     /* NULL: nothing is read ahead */
+    void *buffered_opaque;
     const char *phase;          /* NULL: waiting or busy */
     int64_t phase_us;           /* since when */
 
@@ -110,6 +112,8 @@ static ProgressState get_state(Progress *p, int64_t now_us)
         .bytes = p->bytes,
         .zero_bytes = p->zero_bytes,
         .total_bytes = p->total_bytes,
+        .buffered_bytes = p->buffered ? p->buffered(p->buffered_opaque)
+                                      : PROGRESS_UNKNOWN,
     };
     if (p->sampled_us == 0) {
         p->sampled_us = p->busy_us;
@@ -343,6 +347,15 @@ void progress_update(Progress *p, uint64_t done, uint64_t zero, uint64_t total)
     if (first && p->mode == PROGRESS_JSON) {
         show(p, false);
     }
+}
+
+void progress_watch_buffer(Progress *p, ProgressBufferedFunc *func,
+                           void *opaque)
+{
+    g_mutex_lock(&p->lock);
+    p->buffered = func;
+    p->buffered_opaque = opaque;
+    g_mutex_unlock(&p->lock);
 }
 
 void progress_phase(Progress *p, const char *phase)

@@ -46,6 +46,14 @@ void progress_update(Progress *progress, uint64_t done, uint64_t zero,
                      uint64_t total);
 
 /*
+ * From now on FUNC, which any thread may call, says how many bytes were read
+ * ahead; NULL: nobody does any more.
+ */
+typedef uint64_t ProgressBufferedFunc(void *opaque);
+void progress_watch_buffer(Progress *progress, ProgressBufferedFunc *func,
+                           void *opaque);
+
+/*
  * Shows PHASE, such as "syncing", in place of rate and time left.  It is a
  * constant; NULL ends the phase.
  */
