@@ -14,6 +14,7 @@
 #include "cli/compress.h"
 #include "cli/progress.h"
 #include "io/io.h"
+#include "io/read-ahead.h"
 #include "sink/copy.h"
 #include "sink/format.h"
 #include "sink/result.h"
@@ -21,12 +22,25 @@
 #include "wire/answer.h"
 #include "wire/reader.h"
 
+/* Of what is read ahead memory is used and given back in pieces of this size. */
+#define PIECE_BYTES ((size_t)256 << 10)
+#define BUFFER_MIN_BYTES ((uint64_t)1 << 20)
+#define BUFFER_MAX_BYTES ((uint64_t)1 << 40)
+/* Where only --spool is given. */
+#define BUFFER_DEFAULT_BYTES ((uint64_t)16 << 20)
+
 static char *output_path;
 static char *format_name;
 static char **config_arguments;
 static gboolean force;
 static gboolean json;
 static int stream_fd = STDIN_FILENO;
+static char *buffer_text;
+static char *spool_size_text;
+static IoReadAheadOptions read_ahead = {
+    .piece_bytes = PIECE_BYTES,
+    .spool_bytes = UINT64_MAX,
+};
 static CliCompressArguments compress_arguments;
 static CliCompress compress = {
     .frame_bytes = VMA_SEEKABLE_FRAME_DEFAULT_BYTES,
@@ -46,6 +60,16 @@ static const GOptionEntry options[] = {
     CLI_COMPRESS_OPTIONS(compress_arguments),
     { "fd", 0, 0, G_OPTION_ARG_INT, &stream_fd,
       "Read the stream from descriptor N instead of standard input", "N" },
+    { "buffer", 0, 0, G_OPTION_ARG_STRING, &buffer_text,
+      "Read up to so much of the stream ahead, in memory (0; with --spool 16M): "
+      "the producer need not wait where the archive can't be written for a "
+      "moment", "SIZE" },
+    { "spool", 0, 0, G_OPTION_ARG_FILENAME, &read_ahead.spool_folder,
+      "Put what does not fit in the buffer into a temporary file in the folder "
+      "DIR, on another disk than the archive", "DIR" },
+    { "spool-size", 0, 0, G_OPTION_ARG_STRING, &spool_size_text,
+      "Let the temporary file take so much at the most (what DIR has room for)",
+      "SIZE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &json,
       "Say how it went as JSON on standard output (with -o - on standard "
       "error)", NULL },
@@ -69,15 +93,39 @@ static SinkOutput *open_output(const SinkFormat *format, GError **error)
     return format->open(&sink, error);
 }
 
+/* WireReadFunc */
+static bool read_ahead_readv(void *opaque, struct iovec *iov, int count,
+                             size_t *got, GError **error)
+{
+    return io_read_ahead_readv(opaque, iov, count, got, error);
+}
+
+/* ProgressBufferedFunc */
+static uint64_t read_ahead_bytes(void *opaque)
+{
+    return io_read_ahead_bytes(opaque);
+}
+
+/* Reads the preamble; AHEAD is NULL where nothing is read ahead. */
+static WireReader *open_stream(IoReadAhead *ahead, GError **error)
+{
+    return ahead ? wire_reader_new_from(read_ahead_readv, ahead, error)
+                 : wire_reader_new(stream_fd, error);
+}
+
 /* From the verified preamble to the output under its name. */
-static bool store(WireReader *reader, SinkOutput *output, Progress *progress,
-                  SinkResult *result, GError **error)
+static bool store(WireReader *reader, IoReadAhead *ahead, SinkOutput *output,
+                  Progress *progress, SinkResult *result, GError **error)
 {
     gint64 started_us = g_get_monotonic_time();
 
     if (!output->format->begin(output, result->info, error) ||
         !sink_copy(reader, output, progress, error)) {
         return false;
+    }
+    /* [E6]: nothing follows, and who has the other end may keep it open. */
+    if (ahead) {
+        io_read_ahead_stop(ahead);
     }
     progress_phase(progress, "syncing");
     if (!output->format->finish(output, error)) {
@@ -114,12 +162,60 @@ static void answer(const WireReader *reader, Progress *progress,
     }
 }
 
+/* Everything from the stream's first byte on. */
+static bool receive(IoReadAhead *ahead, SinkOutput *output, BackupInfo *configs,
+                    Progress *progress, SinkResult *result, GError **error)
+{
+    g_autoptr(WireReader) reader = open_stream(ahead, error);
+    g_autoptr(GError) failure = NULL;
+
+    if (!reader) {
+        return false;
+    }
+    if (wire_reader_features(reader) & WIRE_FEATURE_ANSWER &&
+        !wire_answer_possible(stream_fd, error)) {
+        return false;
+    }
+    result->info = backup_info_copy(wire_reader_info(reader));
+    if (backup_info_take_configs(result->info, configs, &failure)) {
+        store(reader, ahead, output, progress, result, &failure);
+    }
+    answer(reader, progress, failure);
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    return true;
+}
+
+static IoReadAhead *start_reading(Progress *progress, GError **error)
+{
+    IoReadAhead *ahead = io_read_ahead_new(stream_fd, &read_ahead, error);
+
+    if (ahead) {
+        progress_watch_buffer(progress, read_ahead_bytes, ahead);
+    }
+    return ahead;
+}
+
+static void stop_reading(IoReadAhead *ahead, Progress *progress)
+{
+    io_read_ahead_stop(ahead);
+    progress_watch_buffer(progress, NULL, NULL);
+    if (io_read_ahead_warning(ahead)) {
+        progress_clear(progress);
+        cli_note("warning: %s: from then on it was not used",
+                 io_read_ahead_warning(ahead));
+    }
+    io_read_ahead_free(ahead);
+}
+
 static bool run(SinkResult *result, Progress *progress, GError **error)
 {
     g_autoptr(BackupInfo) configs = backup_info_new();
     g_autoptr(SinkOutput) output = NULL;
-    g_autoptr(WireReader) reader = NULL;
-    g_autoptr(GError) failure = NULL;
+    IoReadAhead *ahead;
+    bool ok;
 
     /* Before anything is read: a wrong path should not cost a backup. */
     if (!cli_load_configs(configs, config_arguments, error)) {
@@ -130,24 +226,39 @@ static bool run(SinkResult *result, Progress *progress, GError **error)
         return false;
     }
     io_enlarge_pipe(stream_fd);
-    reader = wire_reader_new(stream_fd, error);
-    if (!reader) {
+    if (read_ahead.pieces == 0) {
+        return receive(NULL, output, configs, progress, result, error);
+    }
+    ahead = start_reading(progress, error);
+    if (!ahead) {
         return false;
     }
-    if (wire_reader_features(reader) & WIRE_FEATURE_ANSWER &&
-        !wire_answer_possible(stream_fd, error)) {
+    ok = receive(ahead, output, configs, progress, result, error);
+    stop_reading(ahead, progress);
+    return ok;
+}
+
+/* --buffer and what goes with it; nothing is changed where none is given. */
+static bool check_buffer(GError **error)
+{
+    uint64_t bytes = read_ahead.spool_folder ? BUFFER_DEFAULT_BYTES : 0;
+
+    if ((buffer_text && !cli_parse_size(buffer_text, &bytes, error)) ||
+        (spool_size_text &&
+         !cli_parse_size(spool_size_text, &read_ahead.spool_bytes, error))) {
         return false;
     }
-    result->info = backup_info_copy(wire_reader_info(reader));
-    if (backup_info_take_configs(result->info, configs, &failure)) {
-        store(reader, output, progress, result, &failure);
+    if (bytes > BUFFER_MAX_BYTES || (bytes > 0 && bytes < BUFFER_MIN_BYTES)) {
+        cli_set_usage(error, "--buffer is 0 or between 1M and 1T");
+    } else if (spool_size_text && !read_ahead.spool_folder) {
+        cli_set_usage(error, "--spool-size goes with --spool only");
+    } else if (read_ahead.spool_folder && bytes == 0) {
+        cli_set_usage(error, "--spool needs a --buffer");
+    } else {
+        read_ahead.pieces = bytes / PIECE_BYTES;
+        return true;
     }
-    answer(reader, progress, failure);
-    if (failure) {
-        g_propagate_error(error, g_steal_pointer(&failure));
-        return false;
-    }
-    return true;
+    return false;
 }
 
 static bool check_stream_fd(GError **error)
@@ -199,7 +310,7 @@ static bool check_arguments(int argc, SinkResult *result, GError **error)
     } else if (!result->format) {
         cli_set_usage(error, "%s", local->message);
     } else {
-        return check_stream_fd(error) &&
+        return check_stream_fd(error) && check_buffer(error) &&
                check_compression(result->format, error);
     }
     return false;

@@ -31,6 +31,15 @@ pipe_cat() { cat "$stream" | store_cat; }
 # shellcheck disable=SC2002
 pipe_vma-sink() { cat "$stream" | store_sink; }
 
+# shellcheck disable=SC2002
+pipe_--buffer() {
+    cat "$stream" | {
+        rm -f "$WORK/out"
+        timed "$B/vma-sink" --buffer=16M -o "$WORK/out"
+    }
+}
+
 echo "stream of a $MIB MiB disk, $(stat -c %s "$stream") bytes"
 compare 'from a file' file_cat file_vma-sink
 compare 'through a pipe' pipe_cat pipe_vma-sink
+compare 'read ahead' pipe_vma-sink pipe_--buffer

@@ -35,6 +35,11 @@ def ask(records, more=()):
 
 assert ask(v.SECTOR + v.REST)[:3] == (0, '', 0)
 os.stat('a.vma')
+# Also where the stream is read ahead: of the socket no more is waited for.
+assert ask(v.SECTOR + v.REST, ['--force', '--buffer=1M'])[:3] == (0, '', 0)
+status, text, code, _ = ask(v.abort(2, b'cancelled'),
+                            ['--force', '--buffer=1M'])
+assert (status, code) == (1, 4) and 'gave up' in text, (status, text)
 status, text, code, message = ask(v.SECTOR + v.SECTOR, ['--force'])
 assert (status, code) == (1, 3) and 'second time' in text, (status, text)
 assert text in message

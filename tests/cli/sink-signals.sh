@@ -1,28 +1,32 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SIGINT, SIGTERM and SIGHUP end vma-sink with exit code 1, also while it waits
-# for a producer that sends nothing, and leave no file.
+# for a producer that sends nothing, and leave no file; also where a thread reads
+# ahead.
 . "$(dirname "$0")/lib.sh"
 
 mkfifo pipe
 for signal in INT TERM HUP; do
     for bytes in 0 40 200 700; do
-        # (A background job of a script would ignore SIGINT.)
-        env --default-signal=INT "$VMA_SINK" -o a.vma < pipe 2> err &
-        pid=$!
-        exec 9> pipe
-        head -c "$bytes" "$(vector example)" >&9
-        for _ in {1..200}; do
-            compgen -G 'a.vma.*' > /dev/null && break
-            sleep 0.01
+        for buffer in 0 1M; do
+            # (A background job of a script would ignore SIGINT.)
+            env --default-signal=INT "$VMA_SINK" -o a.vma --buffer $buffer \
+                < pipe 2> err &
+            pid=$!
+            exec 9> pipe
+            head -c "$bytes" "$(vector example)" >&9
+            for _ in {1..200}; do
+                compgen -G 'a.vma.*' > /dev/null && break
+                sleep 0.01
+            done
+            sleep 0.02
+            kill -s "$signal" "$pid"
+            wait "$pid"
+            code=$?
+            exec 9>&-
+            [ "$code" = 1 ] || fail "SIG$signal after $bytes bytes: exit $code"
+            grep -q "interrupted by SIG$signal" err || fail "$(cat err)"
+            expect_no_file a.vma a.vma.*
         done
-        sleep 0.02
-        kill -s "$signal" "$pid"
-        wait "$pid"
-        code=$?
-        exec 9>&-
-        [ "$code" = 1 ] || fail "SIG$signal after $bytes bytes: exit $code"
-        grep -q "interrupted by SIG$signal" err || fail "$(cat err)"
-        expect_no_file a.vma a.vma.*
     done
 done

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vma-sink answers each test vector with the right exit code and message, and
 # leaves an archive, or a folder of images, where, and only where, the stream is
-# whole.
+# whole; also where the stream is read ahead.
 . "$(dirname "$0")/lib.sh"
 
 count=0
@@ -16,8 +16,9 @@ while IFS=$'\t' read -r name outcome _ words; do
     damaged) code=3 ;;
     incomplete) code=4 ;;
     esac
-    for format in vma raw; do
-        expect_exit "$code" "$VMA_SINK" --format=$format -o out \
+    for arguments in --format=vma --format=raw '--buffer 1M' '--spool .'; do
+        # shellcheck disable=SC2086 # words
+        expect_exit "$code" "$VMA_SINK" $arguments -o out \
             < "$(vector "$name")" 2> /dev/null
         if [ "$code" = 0 ]; then
             rm -r out || fail "$name: no archive or folder"

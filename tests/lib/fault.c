@@ -8,7 +8,8 @@
  * number of calls is written there at the end; with FAULT_LOG each call's name
  * is appended to it, with the file's base name.  Standard error is left alone.
  *
- * With FAULT_NO_ZEROING block devices can't punch holes nor zero themselves.
+ * With FAULT_NO_ZEROING block devices can't punch holes nor zero themselves, with
+ * FAULT_NO_TMPFILE a file can't be created without a name.
  *
  * Reads at an offset fail with FAULT_ERRNO from offset FAULT_PREAD_FROM on, and
  * take FAULT_PREAD_SLEEP milliseconds.  A sync of a file takes FAULT_SYNC_SLEEP
@@ -235,6 +236,35 @@ int mkostemps64(char *template, int suffix_bytes, int flags)
 int mkostemps(char *template, int suffix_bytes, int flags)
 {
     return hit("mkostemps", -1) ? -1 : NEXT(mkostemps)(template, suffix_bytes, flags);
+}
+
+int open64(const char *path, int flags, ...)
+{
+    va_list args;
+    mode_t mode = 0;
+
+    if ((flags & O_TMPFILE) == O_TMPFILE && getenv("FAULT_NO_TMPFILE")) {
+        log_call("no-tmpfile", -1);
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    if (flags & (O_CREAT | __O_TMPFILE)) {
+        va_start(args, flags);
+        mode = va_arg(args, mode_t);
+        va_end(args);
+    }
+    return NEXT(open64)(path, flags, mode);
+}
+
+int open(const char *path, int flags, ...)
+{
+    va_list args;
+    mode_t mode;
+
+    va_start(args, flags);
+    mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    return open64(path, flags, mode);
 }
 
 /* The creation of a file in a folder. */

@@ -4,6 +4,8 @@
  * does not fit there into a temporary file.  Whoever writes to the other end of
  * a pipe waits only when both are full.
  *
+ * Memory is what is given for it, and 100 bytes or so for each piece in the file.
+ *
  * A thread of its own reads whatever is there, so it may take more than the
  * caller ever asks for.  It blocks all signals.
  */
