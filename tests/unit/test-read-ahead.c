@@ -37,19 +37,24 @@ static size_t capacity(const Shape *shape)
     return (shape->pieces + shape->spooled - (shape->spooled > 0)) * PIECE;
 }
 
-static IoReadAhead *start(int fd, const Shape *shape)
+static IoReadAhead *start_with(int fd, const Shape *shape, size_t piece_bytes)
 {
     const IoReadAheadOptions options = {
-        .piece_bytes = PIECE,
+        .piece_bytes = piece_bytes,
         .pieces = shape->pieces,
         .spool_folder = shape->spooled ? g_get_tmp_dir() : NULL,
-        .spool_bytes = (uint64_t)shape->spooled * PIECE,
+        .spool_bytes = (uint64_t)shape->spooled * piece_bytes,
     };
     g_autoptr(GError) error = NULL;
     IoReadAhead *ahead = io_read_ahead_new(fd, &options, &error);
 
     g_assert_no_error(error);
     return ahead;
+}
+
+static IoReadAhead *start(int fd, const Shape *shape)
+{
+    return start_with(fd, shape, PIECE);
 }
 
 /* Until so much is there, and never more; it must get there by itself. */
@@ -242,6 +247,25 @@ static void test_random(gconstpointer data)
     close(fds[0]);
 }
 
+/*
+ * Pieces so large that the caller gets to the last one while it is written to
+ * the file.
+ */
+static void test_catch_up(gconstpointer data)
+{
+    size_t piece_bytes = 256 << 10;
+    size_t bytes = 96 * piece_bytes;
+    g_autofree uint8_t *stream = stream_of(bytes);
+    int fd = fd_of_bytes(stream, bytes);
+    g_autoptr(IoReadAhead) ahead = start_with(fd, data, piece_bytes);
+
+    for (size_t done = 0; done < bytes; ) {
+        done += take(ahead, stream, done, g_test_rand_int_range(1, 300000));
+    }
+    assert_end(ahead);
+    close(fd);
+}
+
 /* The connection breaks: what came before it is good. */
 static void test_error(gconstpointer data)
 {
@@ -346,6 +370,7 @@ int main(int argc, char **argv)
     add("no-more-than-there-is-room-for", test_capacity);
     add("byte-by-byte", test_byte_by_byte);
     add("random-parts-on-both-sides", test_random);
+    add("caller-catches-up", test_catch_up);
     add("error-comes-after-the-bytes", test_error);
     add("stops-whatever-it-waits-for", test_stop);
     g_test_add_func("/read-ahead/signal-ends-the-wait", test_signal);

@@ -114,11 +114,11 @@ static void test_limit(void)
     remove_folder(folder);
 }
 
-/* The file system has no room: for a part of the second piece only. */
+/* The file system has no room: for a part of the second piece only, of two. */
 static void test_full(void)
 {
     g_autofree char *folder = make_folder();
-    g_autoptr(IoSpool) spool = io_spool_new(folder, UINT64_MAX, PIECE, NULL);
+    g_autoptr(IoSpool) spool = io_spool_new(folder, 2 * PIECE, PIECE, NULL);
     struct rlimit old, small;
     IoSpoolPlace places[2];
 
