@@ -8,13 +8,19 @@
 #include "cli/compress.h"
 #include "cli/progress.h"
 #include "io/io.h"
+#include "io/zstd-writer.h"
 #include "restore/reindex.h"
 #include "restore/restore.h"
 
 #define PROGRAM "vma-restore"
 
 static const GOptionEntry no_options[] = { { NULL } };
-static const GOptionEntry progress_options[] = { PROGRESS_OPTION, { NULL } };
+
+/* The option of what decompresses: the argument goes to a char *. */
+#define THREADS_OPTION(argument) \
+    { "threads", 'T', 0, G_OPTION_ARG_STRING, argument, \
+      "Decompress with N threads; 0, the default: as many as there are " \
+      "processors", "N" }
 
 /*
  * Parses a command's own line, of which MIN to MAX parameters remain at
@@ -39,6 +45,11 @@ static bool parse(int argc, char **argv, const GOptionEntry *options,
     argv[argc] = NULL;
     g_set_prgname(PROGRAM);
     return true;
+}
+
+static bool parse_threads(const char *text, unsigned *threads, GError **error)
+{
+    return cli_parse_threads(text, IO_ZSTD_THREADS_MAX, threads, error);
 }
 
 static bool run_list(int argc, char **argv, GError **error)
@@ -76,17 +87,25 @@ static bool end(Progress *progress, GError *failure, GError **error)
 
 static bool run_verify(int argc, char **argv, GError **error)
 {
+    g_autofree char *threads_text = NULL;
     g_autoptr(Progress) progress = NULL;
     GError *failure = NULL;
+    unsigned threads;
+    const GOptionEntry options[] = {
+        THREADS_OPTION(&threads_text),
+        PROGRESS_OPTION,
+        { NULL },
+    };
 
-    if (!parse(argc, argv, progress_options, "ARCHIVE",
+    if (!parse(argc, argv, options, "ARCHIVE",
                "Reads the whole archive, checks that it is undamaged and "
                "complete, and says\nwhat is damaged, and what of which disk "
-               "is lost.", 1, 1, error)) {
+               "is lost.", 1, 1, error) ||
+        !parse_threads(threads_text, &threads, error)) {
         return false;
     }
     progress = progress_new("verifying");
-    restore_verify(argv[1], progress, &failure);
+    restore_verify(argv[1], threads, progress, &failure);
     return end(progress, failure, error);
 }
 
@@ -107,12 +126,14 @@ static const char extract_summary[] =
 static bool run_extract(int argc, char **argv, GError **error)
 {
     g_auto(GStrv) disks = NULL;
+    g_autofree char *threads_text = NULL;
     gboolean force = FALSE;
     gboolean zeroed = FALSE;
     gboolean salvage = FALSE;
     g_autoptr(Progress) progress = NULL;
     GError *failure = NULL;
     RestoreExtract extract;
+    unsigned threads;
     const GOptionEntry options[] = {
         { "disk", 'd', 0, G_OPTION_ARG_FILENAME_ARRAY, &disks,
           "Restore only this disk, to TARGET (may be repeated)",
@@ -126,12 +147,14 @@ static bool run_extract(int argc, char **argv, GError **error)
         { "salvage", 0, 0, G_OPTION_ARG_NONE, &salvage,
           "Restore from a damaged archive what is whole, and list what is lost",
           NULL },
+        THREADS_OPTION(&threads_text),
         PROGRESS_OPTION,
         { NULL },
     };
 
     if (!parse(argc, argv, options, "ARCHIVE [FOLDER]", extract_summary, 1, 2,
-               error)) {
+               error) ||
+        !parse_threads(threads_text, &threads, error)) {
         return false;
     }
     progress = progress_new("copying");
@@ -142,6 +165,7 @@ static bool run_extract(int argc, char **argv, GError **error)
         .overwrite = force,
         .zeroed = zeroed,
         .salvage = salvage,
+        .threads = threads,
         .progress = progress,
     };
     restore_extract(&extract, &failure);

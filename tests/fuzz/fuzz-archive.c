@@ -101,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     g_autoptr(GError) error = NULL;
     unsigned findings = 0;
     g_autoptr(RestoreArchive) archive = restore_archive_new_damaged(
-        path, count_finding, &findings, &error);
+        path, 2, count_finding, &findings, &error);
     const VmaExtent *extent;
     VmaNext next;
 

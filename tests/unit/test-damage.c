@@ -183,7 +183,7 @@ static bool salvage(Sample *s, const uint8_t *data, size_t bytes,
     Told told = { 0 };
     g_autoptr(GError) error = NULL;
     g_autoptr(RestoreArchive) a = restore_archive_new_damaged(
-        path, take_finding, &told, &error);
+        path, 2, take_finding, &told, &error);
     const VmaExtent *extent;
     VmaNext next;
 

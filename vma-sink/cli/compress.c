@@ -49,12 +49,13 @@ static bool parse_method(const char *text, CliCompress *compress,
     return true;
 }
 
-static bool parse_threads(const char *text, unsigned *threads, GError **error)
+bool cli_parse_threads(const char *text, unsigned most, unsigned *threads,
+                       GError **error)
 {
     guint64 number;
 
     if (!text) {
-        *threads = MIN(g_get_num_processors(), DEFAULT_THREADS_MAX);
+        *threads = MIN(g_get_num_processors(), most);
         return true;
     }
     if (!g_ascii_string_to_unsigned(text, 10, 0, IO_ZSTD_THREADS_MAX, &number,
@@ -102,7 +103,8 @@ bool cli_compress_parse(const CliCompressArguments *arguments,
     compress->level = IO_ZSTD_LEVEL_DEFAULT;
     return parse_method(arguments->compress ? arguments->compress : by_name,
                         compress, error) &&
-           parse_threads(arguments->threads, &compress->threads, error) &&
+           cli_parse_threads(arguments->threads, DEFAULT_THREADS_MAX,
+                             &compress->threads, error) &&
            parse_frame_size(arguments->frame_size, max_frame_bytes,
                             &compress->frame_bytes, error);
 }

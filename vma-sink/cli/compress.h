@@ -21,6 +21,14 @@
       "Compress so much at a time (1M): what random access has to read; more " \
       "needs more memory", "SIZE" }
 
+/*
+ * The argument of --threads: 1 to IO_ZSTD_THREADS_MAX, or 0 for as many as there
+ * are processors.  TEXT may be NULL: it was not given, and there are as many as
+ * processors, up to MOST.  False: *error is a usage error.
+ */
+bool cli_parse_threads(const char *text, unsigned most, unsigned *threads,
+                       GError **error);
+
 /* As they were given; NULL: not. */
 typedef struct CliCompressArguments {
     char *compress;             /* --compress */

@@ -110,12 +110,12 @@ static void found_in_input(GError *finding, void *opaque)
     (void)restore_archive_found(opaque, finding, NULL);
 }
 
-static bool open_input(RestoreArchive *a, GError **error)
+static bool open_input(RestoreArchive *a, unsigned threads, GError **error)
 {
     g_autofree char *note = NULL;
     GError *finding = NULL;
 
-    a->input = io_input_new(a->fd, g_get_num_processors(), &note, error);
+    a->input = io_input_new(a->fd, threads, &note, error);
     if (!a->input || !check_compression(a->input, error)) {
         return false;
     }
@@ -153,6 +153,7 @@ static bool read_header(RestoreArchive *a, GError **error)
 }
 
 RestoreArchive *restore_archive_new_damaged(const char *path,
+                                            unsigned threads,
                                             RestoreFindingFunc *func,
                                             void *opaque, GError **error)
 {
@@ -160,7 +161,7 @@ RestoreArchive *restore_archive_new_damaged(const char *path,
 
     a->func = func;
     a->opaque = opaque;
-    if (!open_archive(a, path, error) || !open_input(a, error) ||
+    if (!open_archive(a, path, error) || !open_input(a, threads, error) ||
         !read_header(a, error)) {
         g_prefix_error(error, "%s: ", a->label);
         return NULL;
@@ -171,7 +172,7 @@ RestoreArchive *restore_archive_new_damaged(const char *path,
 
 RestoreArchive *restore_archive_new(const char *path, GError **error)
 {
-    return restore_archive_new_damaged(path, NULL, NULL, error);
+    return restore_archive_new_damaged(path, 1, NULL, NULL, error);
 }
 
 void restore_archive_free(RestoreArchive *a)

@@ -20,7 +20,8 @@ typedef struct RestoreArchive RestoreArchive;
 
 /*
  * Opens PATH, or takes standard input for "-", and reads the header.  A
- * terminal is refused, and what is compressed with anything but zstd.
+ * terminal is refused, and what is compressed with anything but zstd.  One
+ * thread decompresses.
  */
 RestoreArchive *restore_archive_new(const char *path, GError **error);
 
@@ -28,7 +29,8 @@ RestoreArchive *restore_archive_new(const char *path, GError **error);
 typedef void RestoreFindingFunc(const char *finding, void *opaque);
 
 /*
- * The same, but damage is told to FUNC and does not end the reading.  Left out
+ * The same, but THREADS decompress, at least one, where there is something to,
+ * and, unless FUNC is NULL, damage is told to it and ends no reading.  Left out
  * as a whole are an extent whose data does not match its digest, and one that
  * lacks bytes, for nobody knows which of its clusters are good.  Where there
  * are no digests and nothing follows an extent where something should, it is
@@ -37,6 +39,7 @@ typedef void RestoreFindingFunc(const char *finding, void *opaque);
  * A damaged header is gone past, too, as vma_reader_new_damaged() says.
  */
 RestoreArchive *restore_archive_new_damaged(const char *path,
+                                            unsigned threads,
                                             RestoreFindingFunc *func,
                                             void *opaque, GError **error);
 

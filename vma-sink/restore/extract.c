@@ -340,8 +340,9 @@ static void print_finding(const char *finding, void *opaque)
 static bool open_archive(Extract *x, GError **error)
 {
     x->archive = restore_archive_new_damaged(
-        x->options->archive, x->options->salvage ? print_finding : NULL,
-        x->options->progress, error);
+        x->options->archive, x->options->threads,
+        x->options->salvage ? print_finding : NULL, x->options->progress,
+        error);
     if (!x->archive) {
         return false;
     }

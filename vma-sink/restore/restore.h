@@ -25,10 +25,11 @@ bool restore_config(const char *archive, const char *name, GError **error);
 
 /*
  * Reads and checks the whole archive, past whatever is damaged, and prints what
- * was found, what of which disk is lost, and how far the check goes.  False if
- * anything was found.
+ * was found, what of which disk is lost, and how far the check goes.  THREADS
+ * decompress.  False if anything was found.
  */
-bool restore_verify(const char *archive, Progress *progress, GError **error);
+bool restore_verify(const char *archive, unsigned threads, Progress *progress,
+                    GError **error);
 
 /*
  * Restores the disks named in DISKS (ends in NULL), or all disks and configs
@@ -53,6 +54,7 @@ typedef struct RestoreExtract {
     bool overwrite;
     bool zeroed;
     bool salvage;
+    unsigned threads;           /* that decompress */
     Progress *progress;
 } RestoreExtract;
 

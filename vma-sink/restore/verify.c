@@ -119,10 +119,11 @@ static bool read_all(RestoreArchive *archive, Progress *progress,
     return next == VMA_NEXT_END;
 }
 
-bool restore_verify(const char *path, Progress *progress, GError **error)
+bool restore_verify(const char *path, unsigned threads, Progress *progress,
+                    GError **error)
 {
     g_autoptr(RestoreArchive) archive = restore_archive_new_damaged(
-        path, print_finding, progress, error);
+        path, threads, print_finding, progress, error);
     g_autoptr(GError) verdict = NULL;
 
     if (!archive || !read_all(archive, progress, error)) {
