@@ -182,6 +182,93 @@ static void test_frames(void)
     }
 }
 
+static void assert_reads_frame(IoInput *in, const Sample *s, unsigned frame)
+{
+    size_t bytes = s->content_at[frame + 1] - s->content_at[frame];
+    g_autofree uint8_t *buffer = g_malloc(bytes);
+    g_autoptr(GError) error = NULL;
+    size_t got;
+
+    /* Its first byte, and then all of it. */
+    io_input_read_at(in, buffer, 1, s->content_at[frame], &got, &error);
+    g_assert_no_error(error);
+    io_input_read_at(in, buffer, bytes, s->content_at[frame], &got, &error);
+    g_assert_no_error(error);
+    g_assert_cmpmem(buffer, got, s->content->data + s->content_at[frame],
+                    bytes);
+}
+
+/* The places that FRAMES stand for, and one that does not exist. */
+static void expect_frames(IoInput *in, const Sample *s, const unsigned *frames,
+                          unsigned count)
+{
+    g_autoptr(GArray) offsets = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    uint64_t offset = s->content->len;
+
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t first = s->content_at[frames[i]];
+        uint64_t last = s->content_at[frames[i] + 1] - 1;
+
+        g_array_append_val(offsets, first);
+        g_array_append_val(offsets, last);
+    }
+    g_array_append_val(offsets, offset);
+    io_input_expect(in, offsets);
+}
+
+/* In any order, more than once, and with others that nobody spoke of. */
+static void test_expected(void)
+{
+    static const unsigned frames[] = { 3, 3, 0, 39, 7, 8, 9, 7, 39, 1, 0, 20 };
+    static const unsigned threads[] = { 1, 2, 5, 100 };
+    g_autoptr(Sample) s = sample_new();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) {
+        for (unsigned others = 0; others < 2; others++) {
+            int fd = fd_of_bytes(s->file->data, s->file->len);
+            g_autoptr(IoInput) in = input_of(fd, threads[i]);
+
+            /* It is there already, and expected first. */
+            assert_reads_frame(in, s, 3);
+            expect_frames(in, s, frames, G_N_ELEMENTS(frames));
+            for (unsigned f = 0; f < G_N_ELEMENTS(frames); f++) {
+                assert_reads_frame(in, s, frames[f]);
+                if (others) {
+                    assert_reads_frame(in, s, f + 10);
+                }
+            }
+            assert_random(in, s->content);
+            close(fd);
+        }
+    }
+}
+
+/* Frames that nobody expects may be damaged; one that is, is an error. */
+static void test_expected_bad(void)
+{
+    static const unsigned frames[] = { 2, 5, 6, 30 };
+    g_autoptr(Sample) s = sample_new();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(IoInput) in = NULL;
+    uint8_t byte;
+    size_t got;
+    int fd;
+
+    for (unsigned i = 3; i <= 5; i++) {
+        s->file->data[(s->frame_at[i] + s->frame_at[i + 1]) / 2] ^= 4;
+    }
+    fd = fd_of_bytes(s->file->data, s->file->len);
+    in = input_of(fd, 2);
+    expect_frames(in, s, frames, G_N_ELEMENTS(frames));
+    assert_reads_frame(in, s, 2);
+    g_assert_false(io_input_read_at(in, &byte, 1, s->content_at[5], &got,
+                                    &error));
+    g_assert_error(error, BACKUP_ERROR, BACKUP_ERROR_DAMAGED);
+    assert_reads_frame(in, s, 6);
+    assert_reads_frame(in, s, 30);
+    close(fd);
+}
+
 static void test_stream(void)
 {
     g_autoptr(Sample) s = sample_new();
@@ -405,6 +492,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/input/plain", test_plain);
     g_test_add_func("/input/frames", test_frames);
+    g_test_add_func("/input/expected-places-come-ahead", test_expected);
+    g_test_add_func("/input/expected-place-is-damaged", test_expected_bad);
     g_test_add_func("/input/stream", test_stream);
     g_test_add_func("/input/pipe", test_pipe);
     g_test_add_func("/input/foreign", test_foreign);

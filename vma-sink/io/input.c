@@ -7,7 +7,8 @@
  * FRAMES   several threads read and decompress a frame each, by the seek table
  *
  * In the latter two the threads are ahead of the reader in a ring of buffers
- * (io/ahead.h).  A thread that waits for a pipe is woken up through "stop".
+ * (io/ahead.h); of FRAMES they make all of them, or those that are expected at
+ * io_input_read_at(), never both.  A thread that waits for a pipe is woken up through "stop".
  */
 #include "io/input.h"
 
@@ -76,8 +77,11 @@ struct IoInput {
 
     /* FRAMES, for io_input_read_at(). */
     IoZstdFrames *random;
-    uint8_t *random_piece;
-    uint32_t random_frame;      /* in it; UINT32_MAX: none */
+    uint8_t *random_buffer;
+    const uint8_t *random_piece;        /* in it, or the threads' */
+    uint32_t random_frame;      /* that is there; UINT32_MAX: none */
+    GArray *expected;           /* of uint32_t, frames; NULL: not known */
+    guint next_expected;
 };
 
 /* --- What it is --- */
@@ -175,7 +179,8 @@ void io_input_free(IoInput *in)
     g_ptr_array_free(in->workers, TRUE);
     io_zstd_frames_free(in->random);
     io_zstd_table_free(in->table);
-    g_free(in->random_piece);
+    g_free(in->random_buffer);
+    g_clear_pointer(&in->expected, g_array_unref);
     g_free(in->own);
     g_free(in);
 }
@@ -217,12 +222,25 @@ static bool make_stream_piece(void *worker, uint64_t number, void *buffer,
     return ok;
 }
 
+/* The frame that is made as that piece, or as many as there are frames. */
+static uint64_t frame_of_piece(const Worker *worker, uint64_t number)
+{
+    const IoInput *in = worker->input;
+
+    if (!in->expected) {
+        return worker->first + number;
+    }
+    return number < in->expected->len
+           ? g_array_index(in->expected, uint32_t, number)
+           : io_zstd_table_frames(in->table);
+}
+
 static bool make_frame_piece(void *opaque, uint64_t number, void *buffer,
                              size_t *bytes, GError **error)
 {
     Worker *worker = opaque;
     const IoZstdTable *table = worker->input->table;
-    uint64_t frame = worker->first + number;
+    uint64_t frame = frame_of_piece(worker, number);
 
     if (frame >= io_zstd_table_frames(table)) {
         *bytes = IO_AHEAD_END;
@@ -251,7 +269,7 @@ static bool start_stream(IoInput *in, GError **error)
     return in->ahead != NULL;
 }
 
-/* FIRST is the frame that the threads begin with. */
+/* FIRST is the frame that the threads begin with, unless some are expected. */
 static bool start_frames(IoInput *in, uint32_t first, GError **error)
 {
     unsigned fit = CLAMP(FRAMES_AHEAD_BYTES / in->largest, 1, UINT16_MAX);
@@ -388,6 +406,7 @@ bool io_input_read(IoInput *in, void *buffer, size_t bytes, size_t *got,
 {
     bool ok;
 
+    g_assert(!in->expected);
     *got = 0;
     ok = in->kind == INPUT_PLAIN
          ? read_plain(in, buffer, bytes, got, error)
@@ -421,20 +440,64 @@ static uint32_t find_frame(const IoInput *in, uint64_t offset)
     return low;
 }
 
+void io_input_expect(IoInput *in, const GArray *offsets)
+{
+    uint32_t last = UINT32_MAX;
+
+    g_assert(io_input_is_seekable(in) && !in->ahead && !in->expected);
+    if (in->kind == INPUT_PLAIN) {
+        return;
+    }
+    in->expected = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    for (guint i = 0; i < offsets->len; i++) {
+        uint64_t offset = g_array_index(offsets, uint64_t, i);
+        uint32_t frame = find_frame(in, offset);
+
+        if (offset < io_input_bytes(in) && frame != last) {
+            g_array_append_val(in->expected, frame);
+            last = frame;
+        }
+    }
+    /* The first one is the threads', too. */
+    in->random_frame = UINT32_MAX;
+}
+
+static bool is_expected(const IoInput *in, uint32_t frame)
+{
+    return in->expected && in->next_expected < in->expected->len &&
+           g_array_index(in->expected, uint32_t, in->next_expected) == frame;
+}
+
+static bool take_expected(IoInput *in, GError **error)
+{
+    size_t bytes;
+
+    in->next_expected++;
+    return (in->ahead || start_frames(in, 0, error)) &&
+           io_ahead_next(in->ahead, &in->random_piece, &bytes, error);
+}
+
 static bool load_random(IoInput *in, uint32_t frame, GError **error)
 {
+    bool ok;
+
     if (in->random_frame == frame) {
         return true;
     }
-    if (!in->random_piece) {
-        in->random_piece = g_malloc(in->largest);
-    }
     in->random_frame = UINT32_MAX;
-    if (!random_frame(in, frame, in->random_piece, error)) {
-        return false;
+    if (is_expected(in, frame)) {
+        ok = take_expected(in, error);
+    } else {
+        if (!in->random_buffer) {
+            in->random_buffer = g_malloc(in->largest);
+        }
+        in->random_piece = in->random_buffer;
+        ok = random_frame(in, frame, in->random_buffer, error);
     }
-    in->random_frame = frame;
-    return true;
+    if (ok) {
+        in->random_frame = frame;
+    }
+    return ok;
 }
 
 bool io_input_read_at(IoInput *in, void *buffer, size_t bytes, uint64_t offset,

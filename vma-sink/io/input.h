@@ -52,6 +52,16 @@ bool io_input_read_at(IoInput *input, void *buffer, size_t bytes,
                       uint64_t offset, size_t *got, GError **error);
 
 /*
+ * Tells for which places io_input_read_at() is going to be called, in the order
+ * of the calls, so that the threads can be ahead of it.  OFFSETS is of uint64_t;
+ * a call goes no further than the frame that its place is in, and calls for one
+ * frame that follow each other need be told once.  Calls for other places in
+ * between cost nothing but time.  Called once, and io_input_read() not any more
+ * after it.
+ */
+void io_input_expect(IoInput *input, const GArray *offsets);
+
+/*
  * How many bytes there are to read, and how many of them io_input_read() has
  * given.  Where it is not known how many they are, both are of the file, or the
  * first is 0.
