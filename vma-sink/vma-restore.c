@@ -111,9 +111,10 @@ static bool run_verify(int argc, char **argv, GError **error)
 
 static const char extract_summary[] =
     "Restores disks to FOLDER/disk-NAME.raw, and configs under their names.\n"
-    "No file is there before the whole archive was read and found good.\n\n"
-    "-d NAME restores only this disk, and no configs; -d NAME=TARGET does so "
-    "to\n"
+    "No file is there before everything was read and found good.\n\n"
+    "-d NAME restores only this disk, and no configs, and reads of a file no "
+    "more than\n"
+    "that takes: other disks' data is not checked.  -d NAME=TARGET does so to\n"
     "  a file          a new raw image, FOLDER not being needed\n"
     "  a block device  in place, if it is large enough and not in use\n"
     "  an NBD URI      (nbd://..., nbd+unix://...) in place as well\n"

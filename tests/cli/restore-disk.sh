@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# --disk restores only the disks it names, and checks the others' data as well.
+# --disk restores only the disks it names, in one go, and no configs.
 . "$(dirname "$0")/lib.sh"
 
 mkvma=$ROOT/tests/lib/mkvma.py

@@ -364,6 +364,39 @@ VmaNext restore_archive_next(RestoreArchive *a, const VmaExtent **extent,
     }
 }
 
+bool restore_archive_read_at(const RestoreArchive *a, void *buffer,
+                             size_t bytes, uint64_t offset, GError **error)
+{
+    size_t got;
+
+    if (!io_input_read_at(a->input, buffer, bytes, offset, &got, error)) {
+        return false;
+    }
+    if (got < bytes) {
+        backup_error_set_incomplete(error, "the archive is cut");
+        return false;
+    }
+    return true;
+}
+
+bool restore_archive_read_extent(const RestoreArchive *a, uint64_t offset,
+                                 VmaExtent *extent, uint8_t *buffer,
+                                 GError **error)
+{
+    VmaExtentHeader *header = (VmaExtentHeader *)buffer;
+    uint8_t *blocks = buffer + sizeof(*header);
+
+    return restore_archive_read_at(a, header, sizeof(*header), offset,
+                                   error) &&
+           vma_extent_decode(header, vma_reader_info(a->reader)->uuid, extent,
+                             error) &&
+           restore_archive_read_at(a, blocks, (size_t)extent->block_count *
+                                   VMA_BLOCK_BYTES, offset + sizeof(*header),
+                                   error) &&
+           (vma_reader_digest_kind(a->reader) != VMA_DIGEST_XXH3 ||
+            vma_digests_verify_data(extent, blocks, error));
+}
+
 bool restore_archive_verdict(const RestoreArchive *a, GError **error)
 {
     g_autofree char *more = NULL;

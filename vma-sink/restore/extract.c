@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Restores disks and configs.  The devices that are not wanted are read and
- * checked like the others.
+ * Restores disks and configs.  Where all disks are wanted, or the archive can't
+ * be read in another way, it is read from front to back and checked as a whole;
+ * else only what holds the wanted ones is read (restore/pick.h).
  */
 #include "restore/restore.h"
 
@@ -14,6 +15,7 @@
 #include "restore/disks.h"
 #include "restore/files.h"
 #include "restore/lost.h"
+#include "restore/pick.h"
 #include "restore/scan.h"
 #include "restore/stream.h"
 #include "restore/target.h"
@@ -24,6 +26,7 @@ typedef struct Extract {
     RestoreArchive *archive;
     const BackupInfo *info;                 /* of the archive */
     RestoreDisks disks;
+    RestorePick *pick;                      /* NULL: front to back */
     RestoreFiles *files;
     guint files_restored;
     RestoreTarget *targets[BACKUP_DEVICE_IDS];
@@ -44,6 +47,7 @@ static void extract_free(Extract *x)
         restore_target_free(x->targets[id]);
     }
     restore_files_free(x->files);
+    restore_pick_free(x->pick);
     restore_archive_free(x->archive);
     g_free(x);
 }
@@ -193,6 +197,36 @@ static bool create_all(Extract *x, GError **error)
            write_configs(x, list, error);
 }
 
+/* What is wrong with an archive is salvaged from front to back. */
+static bool open_pick(Extract *x, GError **error)
+{
+    return x->options->salvage ||
+           restore_disks_count(&x->disks) == x->info->devices->len ||
+           restore_pick_new(x->archive, x->disks.selected, &x->pick, error);
+}
+
+static void show(const Extract *x)
+{
+    if (x->pick) {
+        restore_pick_show(x->pick, x->options->progress);
+    } else {
+        restore_archive_show(x->archive, x->options->progress);
+    }
+}
+
+static VmaNext next_extent(Extract *x, const VmaExtent **extent,
+                           GError **error)
+{
+    return x->pick ? restore_pick_next(x->pick, extent, error)
+                   : restore_archive_next(x->archive, extent, error);
+}
+
+static const uint8_t *blocks_of(const Extract *x, const VmaCluster *cluster)
+{
+    return x->pick ? restore_pick_blocks(x->pick, cluster)
+                   : restore_archive_blocks(x->archive, cluster);
+}
+
 /* Blocks are valid as long as their extent is, so each one ends in a flush. */
 static bool write_extent(Extract *x, const VmaExtent *extent, GError **error)
 {
@@ -203,9 +237,7 @@ static bool write_extent(Extract *x, const VmaExtent *extent, GError **error)
         RestoreTarget *target = x->targets[cluster->device_id];
 
         ok = !target ||
-             restore_target_add(target, cluster,
-                                restore_archive_blocks(x->archive, cluster),
-                                error);
+             restore_target_add(target, cluster, blocks_of(x, cluster), error);
     }
     for (unsigned id = 0; ok && id < BACKUP_DEVICE_IDS; id++) {
         ok = !x->targets[id] || restore_target_flush(x->targets[id], error);
@@ -213,10 +245,14 @@ static bool write_extent(Extract *x, const VmaExtent *extent, GError **error)
     return ok;
 }
 
-/* What is lost becomes zeroes, whatever was there before. */
-static bool write_lost(Extract *x, uint8_t id, GError **error)
+/*
+ * What did not come, for it is lost or known to be zeroes, becomes zeroes,
+ * whatever was there before.
+ */
+static bool write_rest(Extract *x, uint8_t id, GError **error)
 {
-    const RestoreCheck *check = restore_archive_check(x->archive);
+    const RestoreCheck *check = x->pick ? restore_pick_check(x->pick)
+                                        : restore_archive_check(x->archive);
     uint64_t next = 0, first, count;
 
     while (restore_target_in_place(x->targets[id]) &&
@@ -235,7 +271,7 @@ static bool write_lost(Extract *x, uint8_t id, GError **error)
 static bool finish(Extract *x, GError **error)
 {
     for (unsigned id = 0; id < BACKUP_DEVICE_IDS; id++) {
-        if (x->targets[id] && (!write_lost(x, id, error) ||
+        if (x->targets[id] && (!write_rest(x, id, error) ||
                                !restore_target_finish(x->targets[id],
                                                       error))) {
             return false;
@@ -249,9 +285,12 @@ static bool write_disks(Extract *x, GError **error)
     const VmaExtent *extent;
     VmaNext next;
 
+    if (!open_pick(x, error)) {
+        return false;
+    }
     do {
-        restore_archive_show(x->archive, x->options->progress);
-        next = restore_archive_next(x->archive, &extent, error);
+        show(x);
+        next = next_extent(x, &extent, error);
         if (next == VMA_NEXT_EXTENT && !write_extent(x, extent, error)) {
             next = VMA_NEXT_ERROR;
         }
@@ -259,7 +298,7 @@ static bool write_disks(Extract *x, GError **error)
     if (next == VMA_NEXT_ERROR) {
         return false;
     }
-    restore_archive_show(x->archive, x->options->progress);
+    show(x);
     progress_phase(x->options->progress, "syncing");
     return finish(x, error);
 }

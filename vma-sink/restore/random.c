@@ -8,7 +8,6 @@
 #include <xxhash.h>
 
 #include "backup/error.h"
-#include "vma/digest.h"
 
 /* 59 MiB, as far as extents are full. */
 #define CACHED_EXTENTS 16
@@ -60,23 +59,6 @@ uint64_t restore_random_bytes(const RestoreRandom *r)
     return r->bytes;
 }
 
-static bool read_part(RestoreRandom *r, void *buffer, size_t bytes,
-                      uint64_t offset, GError **error)
-{
-    size_t got;
-
-    if (!io_input_read_at(restore_archive_input(r->archive), buffer, bytes,
-                          offset, &got, error)) {
-        return false;
-    }
-    r->bytes += got;
-    if (got < bytes) {
-        backup_error_set_incomplete(error, "the archive is cut");
-        return false;
-    }
-    return true;
-}
-
 /* A lasting difference between index and archive. */
 static bool set_changed(GError **error)
 {
@@ -97,28 +79,16 @@ static const uint8_t *blocks_of(const Cached *c, unsigned first_block)
            (size_t)first_block * VMA_BLOCK_BYTES;
 }
 
-/* The file may have changed since the index was made: all is checked again. */
-static bool read_extent(RestoreRandom *r, Cached *c, uint64_t offset,
-                        GError **error)
-{
-    VmaExtentHeader *header = (VmaExtentHeader *)c->buffer;
-    uint8_t *blocks = c->buffer + sizeof(*header);
-
-    return read_part(r, header, sizeof(*header), offset, error) &&
-           vma_extent_decode(header, restore_archive_info(r->archive)->uuid,
-                             &c->extent, error) &&
-           read_part(r, blocks, (size_t)c->extent.block_count *
-                     VMA_BLOCK_BYTES, offset + sizeof(*header), error) &&
-           (restore_archive_digest_kind(r->archive) != VMA_DIGEST_XXH3 ||
-            vma_digests_verify_data(&c->extent, blocks, error));
-}
-
 static bool load(RestoreRandom *r, Cached *c, const VmaPlace *place,
                  GError **error)
 {
-    if (!read_extent(r, c, place->extent_offset, error)) {
+    /* The file may have changed since the index was made. */
+    if (!restore_archive_read_extent(r->archive, place->extent_offset,
+                                     &c->extent, c->buffer, error)) {
         return false;
     }
+    r->bytes += sizeof(VmaExtentHeader) +
+                (uint64_t)c->extent.block_count * VMA_BLOCK_BYTES;
     for (unsigned i = 0; i < c->extent.cluster_count; i++) {
         const VmaCluster *cluster = &c->extent.clusters[i];
 
@@ -185,7 +155,9 @@ static bool read_again(RestoreRandom *r, const VmaPlace *place, GError **error)
     uint64_t offset = place->extent_offset + sizeof(VmaExtentHeader) +
                       (uint64_t)place->first_block * VMA_BLOCK_BYTES;
 
-    return read_part(r, r->cluster, bytes, offset, error) &&
+    r->bytes += bytes;
+    return restore_archive_read_at(r->archive, r->cluster, bytes, offset,
+                                   error) &&
            (check_of(r->cluster, place->mask) == place->check ||
             set_changed(error));
 }

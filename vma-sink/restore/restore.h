@@ -37,8 +37,11 @@ bool restore_verify(const char *archive, unsigned threads, Progress *progress,
  * or NAME=TARGET: a file, a block device, an NBD URI, or "-" for standard
  * output.  FOLDER is created if it is missing, and NULL if nothing goes there.
  *
- * Every file gets its name only after the whole archive was read and found good
- * and all other targets are whole; when this fails there is none, nor the
+ * Of an archive that is a file, and has an index if it is compressed, only what
+ * holds the disks in DISKS is read and checked; otherwise all of it.
+ *
+ * Every file gets its name only after all that was read and found good, and all
+ * other targets are whole; when this fails there is none, nor the
  * folder if it was created here.  Block devices and NBD exports are overwritten
  * as the archive is read, once everything that can be checked before was; the
  * error tells which of them were.  OVERWRITE permits that, and files to be

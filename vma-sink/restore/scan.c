@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "backup/error.h"
+#include "cli/cli.h"
 #include "io/input.h"
 #include "restore/check.h"
 #include "restore/seek.h"
@@ -74,7 +75,8 @@ typedef struct Scan {
     const RestoreArchive *archive;
     RestoreCheck *check;
     VmaDigests *digests;        /* NULL: the archive has none that we know */
-    VmaIndex *index;
+    RestoreScanFunc *func;
+    void *opaque;
     uint64_t offset;            /* of the current extent */
     uint64_t size_bytes;        /* of the archive */
 } Scan;
@@ -110,7 +112,7 @@ static bool add_extent(Scan *s, const VmaExtent *extent, GError **error)
             return false;
         }
     }
-    return vma_index_add(s->index, s->offset, extent, error);
+    return s->func(s->offset, extent, s->opaque, error);
 }
 
 static bool scan_extent(Scan *s, GError **error)
@@ -156,12 +158,19 @@ static bool scan_all(Scan *s, GError **error)
            restore_check_end(s->check, error);
 }
 
-/* What has no end that is known, or has to be read from the front. */
+/* Not what has no end that is known, or has to be read from the front. */
+static bool is_seekable(const RestoreArchive *archive)
+{
+    IoInput *input = restore_archive_input(archive);
+
+    return io_input_is_seekable(input) && io_input_bytes(input) > 0;
+}
+
 static bool check_seekable(const RestoreArchive *archive, GError **error)
 {
     IoInput *input = restore_archive_input(archive);
 
-    if (io_input_is_seekable(input) && io_input_bytes(input) > 0) {
+    if (is_seekable(archive)) {
         return true;
     }
     g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
@@ -174,8 +183,8 @@ static bool check_seekable(const RestoreArchive *archive, GError **error)
 }
 
 /* Reads every extent's header. */
-static bool fill_by_scan(const RestoreArchive *archive, VmaIndex *index,
-                         GError **error)
+static bool scan_headers(const RestoreArchive *archive, RestoreScanFunc *func,
+                         void *opaque, GError **error)
 {
     int fd = restore_archive_fd(archive);
     g_autoptr(RestoreCheck) check =
@@ -187,7 +196,8 @@ static bool fill_by_scan(const RestoreArchive *archive, VmaIndex *index,
         .archive = archive,
         .check = check,
         .digests = digests,
-        .index = index,
+        .func = func,
+        .opaque = opaque,
         .offset = restore_archive_header_bytes(archive),
         .size_bytes = io_input_bytes(restore_archive_input(archive)),
     };
@@ -201,6 +211,13 @@ static bool fill_by_scan(const RestoreArchive *archive, VmaIndex *index,
     return true;
 }
 
+/* RestoreScanFunc */
+static bool add_to_index(uint64_t extent_offset, const VmaExtent *extent,
+                         void *index, GError **error)
+{
+    return vma_index_add(index, extent_offset, extent, error);
+}
+
 VmaIndex *restore_scan(const RestoreArchive *archive, GError **error)
 {
     g_autoptr(VmaIndex) index = vma_index_new();
@@ -209,11 +226,47 @@ VmaIndex *restore_scan(const RestoreArchive *archive, GError **error)
     if (!check_seekable(archive, error)) {
         return NULL;
     }
-    if (!restore_seek_load(archive, index, &found, error) ||
-        (!found && !fill_by_scan(archive, index, error))) {
+    if (!restore_seek_load(archive, add_to_index, index, &found, error) ||
+        (!found && !scan_headers(archive, add_to_index, index, error))) {
         g_prefix_error(error, "%s: ", restore_archive_label(archive));
         return NULL;
     }
     vma_index_finish(index);
     return g_steal_pointer(&index);
+}
+
+/* An index that is wrong is not used; that says nothing of the archive. */
+static bool load_index(const RestoreArchive *archive, RestoreScanFunc *func,
+                       void *opaque, bool *found, GError **error)
+{
+    g_autoptr(GError) wrong = NULL;
+
+    if (restore_seek_load(archive, func, opaque, found, &wrong)) {
+        return true;
+    }
+    *found = false;
+    if (wrong->code != BACKUP_ERROR_DAMAGED) {
+        g_propagate_error(error, g_steal_pointer(&wrong));
+        return false;
+    }
+    cli_note("%s: %s: all of the archive is read",
+             restore_archive_label(archive), wrong->message);
+    return true;
+}
+
+bool restore_scan_extents(const RestoreArchive *archive, RestoreScanFunc *func,
+                          void *opaque, bool *done, GError **error)
+{
+    bool ok = true;
+
+    *done = false;
+    if (is_seekable(archive)) {
+        *done = !io_input_is_compressed(restore_archive_input(archive));
+        ok = *done ? scan_headers(archive, func, opaque, error)
+                   : load_index(archive, func, opaque, done, error);
+    }
+    if (!ok) {
+        g_prefix_error(error, "%s: ", restore_archive_label(archive));
+    }
+    return ok;
 }

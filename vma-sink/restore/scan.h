@@ -35,4 +35,16 @@ bool restore_scan_size(const RestoreArchive *archive, uint64_t *bytes);
  */
 VmaIndex *restore_scan(const RestoreArchive *archive, GError **error);
 
+/*
+ * The same, with each extent told to FUNC, in the archive's order.  Of those
+ * without data, and of clusters without data, it may or may not be told.
+ *
+ * *done becomes false where that would mean to read all of the archive, or is
+ * not possible: it is a pipe, or compressed without an index that is good.
+ */
+typedef bool RestoreScanFunc(uint64_t extent_offset, const VmaExtent *extent,
+                             void *opaque, GError **error);
+bool restore_scan_extents(const RestoreArchive *archive, RestoreScanFunc *func,
+                          void *opaque, bool *done, GError **error);
+
 #endif /* RESTORE_SCAN_H */

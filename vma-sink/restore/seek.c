@@ -67,8 +67,8 @@ static guint gather_extent(const GArray *runs, guint at, VmaExtent *extent)
     return at;
 }
 
-static bool fill_by_runs(const IoZstdTable *table, const VmaSeekIndex *seek,
-                         VmaIndex *index, GError **error)
+static bool tell_runs(const IoZstdTable *table, const VmaSeekIndex *seek,
+                      RestoreScanFunc *func, void *opaque, GError **error)
 {
     g_autoptr(GArray) runs = stored_runs(seek);
     guint next;
@@ -80,7 +80,7 @@ static bool fill_by_runs(const IoZstdTable *table, const VmaSeekIndex *seek,
         VmaExtent extent;
 
         next = gather_extent(runs, i, &extent);
-        if (!vma_index_add(index, offset, &extent, error)) {
+        if (!func(offset, &extent, opaque, error)) {
             return false;
         }
     }
@@ -106,15 +106,15 @@ static bool read_index(const RestoreArchive *archive, VmaSeekIndex **seek,
     return true;
 }
 
-bool restore_seek_load(const RestoreArchive *archive, VmaIndex *index,
-                       bool *found, GError **error)
+bool restore_seek_load(const RestoreArchive *archive, RestoreScanFunc *func,
+                       void *opaque, bool *found, GError **error)
 {
     const IoZstdTable *table = io_input_table(restore_archive_input(archive));
     g_autoptr(VmaSeekIndex) seek = NULL;
     bool ok = read_index(archive, &seek, error);
 
     *found = seek != NULL;
-    return ok && (!seek || fill_by_runs(table, seek, index, error));
+    return ok && (!seek || tell_runs(table, seek, func, opaque, error));
 }
 
 struct RestoreSeekCheck {

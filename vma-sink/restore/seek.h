@@ -9,15 +9,16 @@
 #include <stdbool.h>
 
 #include "restore/archive.h"
-#include "vma/index.h"
+#include "restore/scan.h"
 
 /*
- * Adds all clusters with data to INDEX, which is not finished here.  *found says
- * whether the archive has an index; most have none, which is no error.  False,
- * of kind DAMAGED: it has one that is wrong or of another archive.
+ * Tells FUNC of each extent with data, with its clusters with data and no
+ * others.  *found says whether the archive has an index; most have none, which
+ * is no error.  False, of kind DAMAGED: it has one that is wrong or of another
+ * archive; FUNC was not called then.
  */
-bool restore_seek_load(const RestoreArchive *archive, VmaIndex *index,
-                       bool *found, GError **error);
+bool restore_seek_load(const RestoreArchive *archive, RestoreScanFunc *func,
+                       void *opaque, bool *found, GError **error);
 
 /*
  * The same checks, and a comparison with every extent that is read from front to

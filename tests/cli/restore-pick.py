@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Disks that are restored by themselves are the same bytes, out of any archive,
+and an index that leads to the wrong place is found out.
+
+Random streams, as plain archives and compressed with any frame size.
+"""
+import importlib.util
+import os
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+B = os.environ.get('B', ROOT + '/build')
+SINK = os.environ.get('VMA_SINK', B + '/vma-sink')
+RESTORE = os.environ.get('VMA_RESTORE', B + '/vma-restore')
+ROUNDS = int(os.environ.get('ROUNDS', '25'))
+
+
+def load(path):
+    sys.dont_write_bytecode = True
+    spec = importlib.util.spec_from_file_location('m', ROOT + path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+prop = load('/tests/cli/property.py')
+seekable = load('/tests/lib/seekable.py')
+
+
+def store(path, stream, *options):
+    subprocess.run([SINK, '-o', path, *options], input=stream, check=True,
+                   stderr=subprocess.PIPE)
+
+
+def extract(*arguments):
+    return subprocess.run([RESTORE, 'extract', *arguments], check=True,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE).stdout
+
+
+def contents(path):
+    with open(path, 'rb') as file:
+        return file.read()
+
+
+def check_archive(rng, archive, disks, folder):
+    names = rng.sample(sorted(disks), rng.randrange(1, len(disks) + 1))
+    extract('-f', '-T', rng.choice('123'),
+            *(f'--disk={name}={folder}/{name}' for name in names), archive)
+    for name in names:
+        assert contents(f'{folder}/{name}') == disks[name]
+        assert extract('-d', name + '=-', archive) == disks[name]
+
+
+def run_round(seed, folder):
+    rng = random.Random(seed)
+    stream, disks = prop.random_stream(rng)
+    plain, compressed = folder + '/a.vma', folder + '/a.vma.zst'
+    store(plain, stream)
+    store(compressed, stream, '--frame-size',
+          rng.choice(('1', '100K', '1M', '8M')))
+    check_archive(rng, plain, disks, folder)
+    check_archive(rng, compressed, disks, folder)
+
+
+def two_disks():
+    """Both of six extents of random data, that look alike."""
+    rng = random.Random(1)
+    data = {i: rng.randbytes(6 * 58 << 16) for i in (1, 2)}
+    s = prop.stream
+    clusters = 6 * 58
+    out = [s.preamble([s.device(i, f'disk-{i}', len(d))
+                       for i, d in data.items()], [])]
+    for i, d in data.items():
+        out += [s.record(s.DATA, i, n, 58, d[n << 16:(n + 58) << 16])
+                for n in range(0, clusters, 58)]
+    out += [s.device_end(i, clusters, 0) for i in data]
+    out.append(s.end(14, 2 * clusters, 0, 2 * clusters << 16))
+    return b''.join(out)
+
+
+def swap_frames(data, first, second):
+    """The file, the index of which has the frames of two runs exchanged."""
+    frames = seekable.read_table(data)
+    start = frames[-1].offset + 8
+    index = bytearray(data[start:frames[-1].offset + frames[-1].size - 16])
+    at = [88 + 24 * i + 8 for i in (first, second)]
+    one, two = (struct.unpack_from('<I', index, i)[0] for i in at)
+    assert one != two
+    struct.pack_into('<I', index, at[0], two)
+    struct.pack_into('<I', index, at[1], one)
+    index += seekable.xxh3_128(bytes(index))
+    return data[:start] + bytes(index) + data[start + len(index):]
+
+
+def check_wrong_index(folder):
+    archive, target = folder + '/a.vma.zst', folder + '/disk'
+    store(archive, two_disks())
+    data = contents(archive)
+    with open(archive, 'wb') as file:
+        file.write(swap_frames(data, 0, 1))
+    extract('-d', 'disk-2=' + target, archive)
+    os.remove(target)
+    for where in (target, '-'):
+        result = subprocess.run(
+            [RESTORE, 'extract', '-d', 'disk-1=' + where, archive],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        assert result.returncode == 3, result
+        assert not result.stdout and b'nothing was restored' in result.stderr
+        assert not os.path.exists(target)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        check_wrong_index(folder)
+    first = random.SystemRandom().randrange(1 << 32)
+    for seed in range(first, first + ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                run_round(seed, folder)
+            except (AssertionError, subprocess.CalledProcessError) as error:
+                print(f'seed {seed}: {error!r}')
+                print(getattr(error, 'stderr', None))
+                raise
+
+
+if __name__ == '__main__':
+    main()
