@@ -120,25 +120,59 @@ static const char extract_summary[] =
     "  an NBD URI      (nbd://..., nbd+unix://...) in place as well\n"
     "  -               standard output; takes an ARCHIVE that is a file, and "
     "no other -d\n"
+    "--range restores a part of one disk, to a file or standard output, out of "
+    "such an\n"
+    "ARCHIVE.\n"
     "In place means overwritten while the archive is read: that takes "
     "--force.\n\n"
     "After --salvage the exit code is 0 only if nothing was lost.";
+
+/* OFFSET:LENGTH; TEXT may be NULL, then *given is false. */
+static bool parse_range(const char *text, bool *given, RestoreRange *range,
+                        GError **error)
+{
+    g_auto(GStrv) parts = text ? g_strsplit(text, ":", 2) : NULL;
+
+    *given = text != NULL;
+    if (!text) {
+        return true;
+    }
+    if (g_strv_length(parts) != 2) {
+        cli_set_usage(error, "'%s' is not a range: OFFSET:LENGTH", text);
+        return false;
+    }
+    if (!cli_parse_size(parts[0], &range->offset, error) ||
+        !cli_parse_size(parts[1], &range->bytes, error)) {
+        return false;
+    }
+    if (range->bytes == 0) {
+        cli_set_usage(error, "the range '%s' is empty", text);
+        return false;
+    }
+    return true;
+}
 
 static bool run_extract(int argc, char **argv, GError **error)
 {
     g_auto(GStrv) disks = NULL;
     g_autofree char *threads_text = NULL;
+    g_autofree char *range_text = NULL;
     gboolean force = FALSE;
     gboolean zeroed = FALSE;
     gboolean salvage = FALSE;
     g_autoptr(Progress) progress = NULL;
     GError *failure = NULL;
     RestoreExtract extract;
+    RestoreRange range;
+    bool has_range;
     unsigned threads;
     const GOptionEntry options[] = {
         { "disk", 'd', 0, G_OPTION_ARG_FILENAME_ARRAY, &disks,
           "Restore only this disk, to TARGET (may be repeated)",
           "NAME[=TARGET]" },
+        { "range", 0, 0, G_OPTION_ARG_STRING, &range_text,
+          "Restore only this part of the disk; K, M, G and T are known",
+          "OFFSET:LENGTH" },
         { "force", 'f', 0, G_OPTION_ARG_NONE, &force,
           "Replace existing files, overwrite block devices and NBD exports",
           NULL },
@@ -155,7 +189,8 @@ static bool run_extract(int argc, char **argv, GError **error)
 
     if (!parse(argc, argv, options, "ARCHIVE [FOLDER]", extract_summary, 1, 2,
                error) ||
-        !parse_threads(threads_text, &threads, error)) {
+        !parse_threads(threads_text, &threads, error) ||
+        !parse_range(range_text, &has_range, &range, error)) {
         return false;
     }
     progress = progress_new("copying");
@@ -163,6 +198,7 @@ static bool run_extract(int argc, char **argv, GError **error)
         .archive = argv[1],
         .folder = argv[2],
         .disks = (const char *const *)disks,
+        .range = has_range ? &range : NULL,
         .overwrite = force,
         .zeroed = zeroed,
         .salvage = salvage,

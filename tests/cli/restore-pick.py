@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Disks that are restored by themselves are the same bytes, out of any archive,
+"""Disks, and parts of them, that are restored alone are the same bytes, out of any archive,
 and an index that leads to the wrong place is found out.
 
 Random streams, as plain archives and compressed with any frame size.
@@ -56,6 +56,12 @@ def check_archive(rng, archive, disks, folder):
     for name in names:
         assert contents(f'{folder}/{name}') == disks[name]
         assert extract('-d', name + '=-', archive) == disks[name]
+        if disks[name]:
+            start = rng.randrange(len(disks[name]))
+            end = rng.randrange(start, len(disks[name])) + 1
+            assert extract('-d', name + '=-', '--range',
+                           f'{start}:{end - start}',
+                           archive) == disks[name][start:end]
 
 
 def run_round(seed, folder):

@@ -170,6 +170,53 @@ static bool check_options(const RestoreDisks *disks, const RestoreExtract *o,
     return true;
 }
 
+static const BackupDevice *first_selected(const RestoreDisks *disks,
+                                          const BackupInfo *info)
+{
+    for (guint i = 0; i < info->devices->len; i++) {
+        const BackupDevice *device = g_ptr_array_index(info->devices, i);
+
+        if (disks->selected[device->id]) {
+            return device;
+        }
+    }
+    return NULL;
+}
+
+static bool check_range(const RestoreDisks *disks, const BackupInfo *info,
+                        const RestoreExtract *o, GError **error)
+{
+    const BackupDevice *device = first_selected(disks, info);
+    const RestoreRange *range = o->range;
+
+    if (!range) {
+        return true;
+    }
+    if (disks->all || restore_disks_count(disks) != 1) {
+        return set_usage(error, "--range is for one disk: --disk must be there "
+                         "once");
+    }
+    if (disks->forms[device->id] != RESTORE_FORM_FILE &&
+        disks->forms[device->id] != RESTORE_FORM_STDOUT) {
+        return set_usage(error, "--range restores to a file (--disk=NAME=FILE) "
+                         "or to standard output");
+    }
+    if (o->salvage) {
+        return set_usage(error, "--salvage can't restore a range");
+    }
+    if (restore_is_vmstate(device)) {
+        return set_usage(error, "there are no ranges of '%s': its size is not "
+                         "known", device->name);
+    }
+    if (range->offset > device->size_bytes ||
+        range->bytes > device->size_bytes - range->offset) {
+        return set_usage(error, "disk '%s' has %" G_GUINT64_FORMAT " bytes: "
+                         "the range ends behind them", device->name,
+                         device->size_bytes);
+    }
+    return true;
+}
+
 bool restore_disks_parse(RestoreDisks *disks, const BackupInfo *info,
                          const RestoreExtract *options, GError **error)
 {
@@ -186,7 +233,8 @@ bool restore_disks_parse(RestoreDisks *disks, const BackupInfo *info,
             return false;
         }
     }
-    return check_options(disks, options, error);
+    return check_options(disks, options, error) &&
+           check_range(disks, info, options, error);
 }
 
 static char *identity(const struct stat *st)

@@ -389,14 +389,19 @@ static bool open_archive(Extract *x, GError **error)
     return restore_disks_parse(&x->disks, x->info, x->options, error);
 }
 
-/* The disk, if there is one, that goes to standard output. */
+static bool is_to_stdout(const Extract *x, const BackupDevice *device)
+{
+    return x->disks.forms[device->id] == RESTORE_FORM_STDOUT;
+}
+
+/* The disk, if there is one, that is read in order: it is the only one then. */
 static const BackupDevice *stream_device(const Extract *x)
 {
     for (guint i = 0; i < x->info->devices->len; i++) {
         const BackupDevice *device = g_ptr_array_index(x->info->devices, i);
 
         if (x->disks.selected[device->id] &&
-            x->disks.forms[device->id] == RESTORE_FORM_STDOUT) {
+            (x->options->range || is_to_stdout(x, device))) {
             return device;
         }
     }
@@ -406,20 +411,27 @@ static const BackupDevice *stream_device(const Extract *x)
 static bool stream(const Extract *x, const BackupDevice *device,
                    GError **error)
 {
-    uint64_t bytes, zero;
+    const RestoreRange *range = x->options->range;
+    const char *target = x->disks.targets[device->id];
+    uint64_t bytes = 0, zero;
 
-    if (!restore_stream(x->archive, device, x->options->progress, &bytes,
+    if ((!is_to_stdout(x, device) &&
+         !restore_disks_check(&x->disks, x->info, x->options, NULL,
+                              restore_archive_fd(x->archive), error)) ||
+        !restore_stream(x->archive, device, range, target,
+                        x->options->overwrite, x->options->progress, &bytes,
                         &zero, error)) {
         if (bytes > 0) {
             g_prefix_error(error, "only the first %" G_GUINT64_FORMAT
-                           " bytes of disk '%s' were written: ", bytes,
-                           device->name);
+                           " bytes of %sdisk '%s' were written: ", bytes,
+                           range ? "the range of " : "", device->name);
         } else {
             g_prefix_error(error, "nothing was restored: ");
         }
         return false;
     }
-    print_summary(x, "standard output", bytes, zero);
+    print_summary(x, is_to_stdout(x, device) ? "standard output" : target,
+                  bytes, zero);
     return true;
 }
 

@@ -188,6 +188,63 @@ static const uint8_t *get_blocks(RestoreRandom *r, uint8_t device_id,
     return blocks_of(c, place->first_block);
 }
 
+/* What get_blocks() would do, on a cache without data. */
+static void expect_cluster(RestoreRandom *dry, const VmaPlace *place,
+                           GArray *offsets)
+{
+    bool verified = dry->verified[place->extent / 8] >> place->extent % 8 & 1;
+    Cached *oldest;
+    Cached *c = find_cached(dry, place->extent, &oldest);
+
+    if (!c) {
+        g_array_append_val(offsets, place->extent_offset);
+        if (verified) {
+            return;
+        }
+        dry->verified[place->extent / 8] |= 1u << place->extent % 8;
+        c = oldest;
+        c->number = place->extent;
+        c->valid = true;
+    }
+    c->last_use = ++dry->uses;
+}
+
+/* The stored blocks of the run go as far as TO. */
+static void expect_run(RestoreRandom *dry, uint8_t device_id, uint64_t from,
+                       uint64_t to, GArray *offsets)
+{
+    uint64_t last = (to - 1) / VMA_CLUSTER_BYTES;
+
+    for (uint64_t n = from / VMA_CLUSTER_BYTES; n <= last; n++) {
+        VmaPlace place;
+
+        if (vma_index_find(dry->index, device_id, n, &place)) {
+            expect_cluster(dry, &place, offsets);
+        }
+    }
+}
+
+void restore_random_expect(const RestoreRandom *r, uint8_t device_id,
+                           uint64_t from, uint64_t to)
+{
+    IoInput *input = restore_archive_input(r->archive);
+    g_autoptr(GArray) offsets = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    g_autoptr(RestoreRandom) dry = NULL;
+    uint64_t end;
+
+    if (!io_input_is_compressed(input)) {
+        return;
+    }
+    dry = restore_random_new(r->archive, r->index);
+    from -= from % VMA_BLOCK_BYTES;
+    for (; from < to; from = end) {
+        if (vma_index_run(r->index, device_id, from, to, &end)) {
+            expect_run(dry, device_id, from, end, offsets);
+        }
+    }
+    io_input_expect(input, offsets);
+}
+
 /* The part from FROM on, as far as it lies within the cluster. */
 static void copy(uint8_t *to, const uint8_t *blocks, uint16_t mask,
                  size_t from, size_t bytes)

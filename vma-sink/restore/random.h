@@ -35,6 +35,13 @@ bool restore_random_read(RestoreRandom *random, uint8_t device_id,
                          uint64_t offset, void *buffer, size_t bytes,
                          GError **error);
 
+/*
+ * Tells that the bytes FROM to TO of a disk are going to be read, in order, and
+ * nothing else, so that threads can decompress ahead.  At the beginning only.
+ */
+void restore_random_expect(const RestoreRandom *random, uint8_t device_id,
+                           uint64_t from, uint64_t to);
+
 /* How much of the archive was read. */
 uint64_t restore_random_bytes(const RestoreRandom *random);
 

@@ -50,10 +50,17 @@ bool restore_verify(const char *archive, unsigned threads, Progress *progress,
  * With SALVAGE a damaged archive gives what is whole; what is lost is zeroes,
  * is listed on standard error, and makes this return false.
  */
+typedef struct RestoreRange {
+    uint64_t offset;
+    uint64_t bytes;             /* at least 1 */
+} RestoreRange;
+
+/* With RANGE the one disk that is named gives no more than these bytes of it. */
 typedef struct RestoreExtract {
     const char *archive;
     const char *folder;
     const char *const *disks;
+    const RestoreRange *range;  /* NULL: all */
     bool overwrite;
     bool zeroed;
     bool salvage;

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A disk to standard output.  An archive has clusters in the order in which
- * they were saved, so they are read through an index.
+ * A disk, or a range of its bytes, in order.  An archive has clusters in the
+ * order in which they were saved, so they are read through an index.
  */
 #include "restore/stream.h"
 
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backup/error.h"
 #include "io/io.h"
 #include "io/output.h"
 #include "restore/check.h"
@@ -15,52 +20,108 @@
 
 static const uint8_t zeroes[BUFFER_BYTES];
 
-/* The bytes from FROM to TO, all stored or all zeroes. */
-static bool write_run(RestoreRandom *random, uint8_t id, IoOutput *output,
-                      uint8_t *buffer, bool stored, uint64_t from, uint64_t to,
-                      GError **error)
-{
-    while (from < to) {
-        size_t part = MIN(to - from, BUFFER_BYTES);
+typedef struct Stream {
+    /* Set at creation, never changed. */
+    RestoreRandom *random;
+    const VmaIndex *index;
+    uint8_t id;
+    uint64_t from;              /* of the disk, the first byte */
+    uint64_t to;                /* and the one behind the last */
+    IoOutput *output;
+    bool sparse;                /* a file, written at offsets */
 
-        if ((stored && !restore_random_read(random, id, from, buffer, part,
-                                            error)) ||
-            !io_output_write(output, stored ? buffer : zeroes, part, error)) {
-            return false;
-        }
-        from += part;
+    uint8_t *buffer;            /* BUFFER_BYTES */
+    uint64_t bytes;             /* done */
+    uint64_t zero;              /* of them */
+} Stream;
+
+static bool write_stored(Stream *s, size_t bytes, GError **error)
+{
+    if (!s->sparse) {
+        return io_output_write(s->output, s->buffer, bytes, error);
+    }
+    if (!io_pwrite(io_output_fd(s->output), s->buffer, bytes, s->bytes,
+                   error)) {
+        g_prefix_error(error, "cannot write '%s': ",
+                       io_output_path(s->output));
+        return false;
     }
     return true;
 }
 
-static bool write_disk(RestoreRandom *random, const VmaIndex *index,
-                       uint8_t id, uint64_t size_bytes, IoOutput *output,
-                       Progress *progress, uint64_t *zero, GError **error)
+/* The next bytes, up to TO in the disk, all stored or all zeroes. */
+static bool write_run(Stream *s, bool stored, uint64_t to, GError **error)
 {
-    g_autofree uint8_t *buffer = g_malloc(BUFFER_BYTES);
-    uint64_t end;
+    uint64_t from;
 
-    for (uint64_t from = 0; from < size_bytes; from = end) {
-        bool stored = vma_index_run(index, id, from, size_bytes, &end);
+    while ((from = s->from + s->bytes) < to) {
+        size_t part = MIN(to - from, BUFFER_BYTES);
 
-        end = MIN(end, size_bytes);
-        progress_update(progress, from, *zero, size_bytes);
-        *zero += stored ? 0 : end - from;
-        if (!write_run(random, id, output, buffer, stored, from, end, error)) {
+        if (stored
+            ? !restore_random_read(s->random, s->id, from, s->buffer, part,
+                                   error) || !write_stored(s, part, error)
+            : !s->sparse &&
+              !io_output_write(s->output, zeroes, part, error)) {
+            return false;
+        }
+        s->bytes += part;
+        s->zero += stored ? 0 : part;
+    }
+    return true;
+}
+
+static bool write_all(Stream *s, Progress *progress, GError **error)
+{
+    uint64_t from;
+
+    while ((from = s->from + s->bytes) < s->to) {
+        uint64_t end;
+        bool stored = vma_index_run(s->index, s->id,
+                                    from - from % VMA_BLOCK_BYTES, s->to,
+                                    &end);
+
+        progress_update(progress, s->bytes, s->zero, s->to - s->from);
+        if (!write_run(s, stored, MIN(end, s->to), error)) {
             return false;
         }
     }
-    progress_update(progress, size_bytes, *zero, size_bytes);
-    return io_output_finish(output, error);
+    progress_update(progress, s->bytes, s->zero, s->to - s->from);
+    return true;
+}
+
+/* What is not written to a file is a hole, so it needs its size. */
+static bool set_size(const Stream *s, GError **error)
+{
+    if (s->sparse &&
+        ftruncate(io_output_fd(s->output), s->to - s->from) < 0) {
+        backup_error_set_errno(error, errno, "cannot give '%s' its size of %"
+                               G_GUINT64_FORMAT " bytes",
+                               io_output_path(s->output), s->to - s->from);
+        return false;
+    }
+    return true;
+}
+
+static bool run(Stream *s, Progress *progress, GError **error)
+{
+    restore_random_expect(s->random, s->id, s->from, s->to);
+    if (!set_size(s, error) || !write_all(s, progress, error)) {
+        return false;
+    }
+    progress_phase(progress, "syncing");
+    return io_output_finish(s->output, error);
 }
 
 bool restore_stream(const RestoreArchive *archive, const BackupDevice *device,
-                    Progress *progress, uint64_t *bytes, uint64_t *zero,
-                    GError **error)
+                    const RestoreRange *range, const char *target,
+                    bool overwrite, Progress *progress, uint64_t *bytes,
+                    uint64_t *zero, GError **error)
 {
-    g_autoptr(IoOutput) output = io_output_new("-", false, error);
+    g_autoptr(IoOutput) output = io_output_new(target, overwrite, error);
     g_autoptr(VmaIndex) index = output ? restore_scan(archive, error) : NULL;
+    g_autofree uint8_t *buffer = g_malloc(BUFFER_BYTES);
     g_autoptr(RestoreRandom) random = NULL;
+    Stream s;
     bool ok;
 
     *bytes = *zero = 0;
@@ -68,10 +129,21 @@ bool restore_stream(const RestoreArchive *archive, const BackupDevice *device,
         return false;
     }
     random = restore_random_new(archive, index);
+    s = (Stream) {
+        .random = random,
+        .index = index,
+        .id = device->id,
+        .from = range ? range->offset : 0,
+        .to = range ? range->offset + range->bytes :
+              restore_is_vmstate(device) ? vma_index_end(index, device->id)
+                                         : device->size_bytes,
+        .output = output,
+        .sparse = strcmp(target, "-") != 0,
+        .buffer = buffer,
+    };
     io_enlarge_pipe(io_output_fd(output));
-    ok = write_disk(random, index, device->id, restore_is_vmstate(device)
-                    ? vma_index_end(index, device->id) : device->size_bytes,
-                    output, progress, zero, error);
-    *bytes = io_output_bytes(output);
+    ok = run(&s, progress, error);
+    *bytes = ok || !s.sparse ? s.bytes : 0;
+    *zero = s.zero;
     return ok;
 }
