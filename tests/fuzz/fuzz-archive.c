@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Any bytes as an archive, read past all damage, as verify and salvage do, and
- * through an index: an end or an error; what is given out can be read; and where
+ * Any bytes as an archive, read past all damage, as verify and salvage do,
+ * through an index, and for one disk alone: an end or an error; what is given out can be read; and where
  * the archive has digests it is of an extent all blocks of which match theirs.
  */
 #include <xxhash.h>
 
 #include "input.h"
+#include "restore/pick.h"
 #include "restore/random.h"
 #include "restore/scan.h"
+#include "restore/seek.h"
 
 static void count_finding(const char *finding, void *opaque)
 {
@@ -29,23 +31,25 @@ static void check_digest(const uint8_t *blocks, unsigned count)
     }
 }
 
-static void check_extent(const RestoreArchive *archive,
-                         const VmaExtent *extent)
-{
-    const VmaCluster first = { .first_block = 0 };
+/* Its blocks are the extent's, from the first one on. */
+static const VmaCluster first;
 
+/* BLOCKS: of all of the extent. */
+static void check_extent(const RestoreArchive *archive,
+                         const VmaExtent *extent, const uint8_t *blocks)
+{
     if (restore_archive_digest_kind(archive) == VMA_DIGEST_XXH3 &&
         extent->cluster_count > 0) {
-        check_digest(restore_archive_blocks(archive, &first),
-                     extent->block_count);
+        check_digest(blocks, extent->block_count);
     }
     for (unsigned i = 0; i < extent->cluster_count; i++) {
         const VmaCluster *cluster = &extent->clusters[i];
-        const uint8_t *blocks = restore_archive_blocks(archive, cluster);
+        const uint8_t *own = blocks + (size_t)cluster->first_block *
+                                      VMA_BLOCK_BYTES;
         static volatile uint8_t sum;
 
         for (size_t b = 0; b < vma_mask_blocks(cluster->mask); b++) {
-            sum ^= blocks[b * VMA_BLOCK_BYTES];
+            sum ^= own[b * VMA_BLOCK_BYTES];
         }
     }
 }
@@ -71,27 +75,64 @@ static void read_device(RestoreRandom *random, const VmaIndex *index,
     }
 }
 
-/* GOOD: nothing was found when it was read from front to back. */
+/* GOOD: nothing was found when it was read from front to back, nor in an index. */
 static void check_index(const char *path, bool good)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(RestoreArchive) archive = restore_archive_new(path, NULL);
-    g_autoptr(VmaIndex) index = restore_scan(archive, &error);
+    g_autoptr(VmaIndex) index = archive ? restore_scan(archive, &error) : NULL;
     g_autoptr(RestoreRandom) random = NULL;
     RestoreEndMark end_mark;
+    bool told;
 
-    g_assert(!index == !!error);
     g_assert(index || !good);
-    g_assert(restore_scan_end_mark(archive, &end_mark, NULL));
+    if (!archive) {
+        return;
+    }
+    g_assert(!index == !!error);
+    told = restore_scan_end_mark(archive, &end_mark, NULL);
+    g_assert(told || !good);
     if (index) {
         const GPtrArray *devices = restore_archive_info(archive)->devices;
 
-        g_assert(end_mark != RESTORE_END_MARK_MISSING);
+        /* The index of a compressed archive does not tell what is there. */
+        g_assert(end_mark != RESTORE_END_MARK_MISSING || !good);
         random = restore_random_new(archive, index);
         for (guint i = 0; i < devices->len; i++) {
             read_device(random, index, g_ptr_array_index(devices, i), good);
         }
     }
+}
+
+/* The archive's first disk. */
+static void check_pick(const char *path, bool good)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RestoreArchive) archive = restore_archive_new(path, NULL);
+    g_autoptr(RestorePick) pick = NULL;
+    bool selected[BACKUP_DEVICE_IDS] = { };
+    const BackupDevice *device;
+    const VmaExtent *extent;
+    VmaNext next;
+    bool ok;
+
+    if (!archive || restore_archive_info(archive)->devices->len == 0) {
+        return;
+    }
+    device = g_ptr_array_index(restore_archive_info(archive)->devices, 0);
+    selected[device->id] = true;
+    ok = restore_pick_new(archive, selected, &pick, &error);
+    g_assert(ok == !error && (ok || !good));
+    if (!pick) {
+        return;
+    }
+    while ((next = restore_pick_next(pick, &extent, &error)) ==
+           VMA_NEXT_EXTENT) {
+        g_assert(extent->cluster_count > 0 &&
+                 extent->clusters[0].device_id == device->id);
+        check_extent(archive, extent, restore_pick_blocks(pick, &first));
+    }
+    g_assert((next == VMA_NEXT_END) == !error && (!error || !good));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -104,6 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         path, 2, count_finding, &findings, &error);
     const VmaExtent *extent;
     VmaNext next;
+    bool good;
 
     if (!archive) {
         g_assert_nonnull(error);
@@ -111,10 +153,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     }
     while ((next = restore_archive_next(archive, &extent, &error)) ==
            VMA_NEXT_EXTENT) {
-        check_extent(archive, extent);
+        check_extent(archive, extent,
+                     restore_archive_blocks(archive, &first));
     }
     g_assert(next == VMA_NEXT_END && !error);
     g_assert(restore_archive_verdict(archive, NULL) == (findings == 0));
-    check_index(path, findings == 0);
+    good = findings == 0 && restore_seek_verify(archive, NULL);
+    check_index(path, good);
+    check_pick(path, good);
     return 0;
 }
