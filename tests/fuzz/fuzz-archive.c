@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Any bytes as an archive, read past all damage, as verify and salvage do,
- * through an index, and for one disk alone: an end or an error; what is given out can be read; and where
- * the archive has digests it is of an extent all blocks of which match theirs.
+ * through an index, and for one disk alone: an end or an error; what is given
+ * out can be read; and where the archive has digests it is of an extent all
+ * blocks of which match theirs.
  */
 #include <xxhash.h>
 
@@ -75,7 +76,7 @@ static void read_device(RestoreRandom *random, const VmaIndex *index,
     }
 }
 
-/* GOOD: nothing was found when it was read from front to back, nor in an index. */
+/* GOOD: nothing was found from front to back, nor in an index. */
 static void check_index(const char *path, bool good)
 {
     g_autoptr(GError) error = NULL;

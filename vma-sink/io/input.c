@@ -8,7 +8,8 @@
  *
  * In the latter two the threads are ahead of the reader in a ring of buffers
  * (io/ahead.h); of FRAMES they make all of them, or those that are expected at
- * io_input_read_at(), never both.  A thread that waits for a pipe is woken up through "stop".
+ * io_input_read_at(), never both.  A thread that waits for a pipe is woken up
+ * through "stop".
  */
 #include "io/input.h"
 

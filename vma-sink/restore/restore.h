@@ -55,7 +55,7 @@ typedef struct RestoreRange {
     uint64_t bytes;             /* at least 1 */
 } RestoreRange;
 
-/* With RANGE the one disk that is named gives no more than these bytes of it. */
+/* With RANGE the one disk that is named gives no more than these bytes. */
 typedef struct RestoreExtract {
     const char *archive;
     const char *folder;
