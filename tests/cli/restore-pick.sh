@@ -73,7 +73,7 @@ rm new
 for archive in x.vma x.vma.zst; do
     # shellcheck disable=SC2016 # the inner shell's
     read_bytes=$(sh -c '"$VMA_RESTORE" extract -d a=new "$1" 2> /dev/null
-                        sed -n "s/rchar: //p" /proc/self/io' sh "$archive")
+                        sed -n "s/rchar: //p" /proc/$$/io' sh "$archive")
     # The shell's own and the libraries' are in there, too.
     [ "$read_bytes" -lt 12000000 ] ||
         fail "$archive: $read_bytes bytes were read"
