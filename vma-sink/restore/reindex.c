@@ -113,7 +113,9 @@ static bool open_all(Reindex *x, GError **error)
     if (!x->output) {
         return false;
     }
-    x->archive = restore_archive_new(x->options->archive, error);
+    x->archive = restore_archive_new_damaged(x->options->archive,
+                                             g_get_num_processors(), NULL,
+                                             NULL, error);
     if (!x->archive) {
         return false;
     }
