@@ -50,3 +50,21 @@ code=$?
 expect_message '1 of 3 files were restored: '
 [ "$(ls -A out)" = $'disk-a.raw\nother\nvm.conf' ] || fail "files: $(ls -A out)"
 cmp a.raw out/disk-a.raw || fail "disk a differs"
+
+# Nothing that is restored may take the archive's place: no config, no disk.
+"$mkvma" vm.vma -c in.vma=vm.conf -c vm.conf=vm.conf a=a.raw b=b.raw
+for name in in.vma vm.conf disk-b.raw; do
+    mkdir in
+    cp vm.vma "in/$name"
+    ln "in/$name" link.vma
+    expect_exit 2 "$VMA_RESTORE" extract -f "in/$name" in
+    expect_message "'in/$name' is the archive itself"
+    expect_exit 2 "$VMA_RESTORE" extract -f link.vma in
+    expect_exit 2 "$VMA_RESTORE" extract -f - in < "in/$name"
+    cmp vm.vma "in/$name" || fail "the archive is overwritten"
+    [ "$(ls -A in)" = "$name" ] || fail "files: $(ls -A in)"
+    expect_exit 2 "$VMA_RESTORE" extract -d a=- link.vma >> "in/$name"
+    expect_message "standard output is the archive itself"
+    cmp vm.vma "in/$name" || fail "the archive is written to"
+    rm -r in link.vma
+done

@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "backup/error.h"
 #include "restore/check.h"
@@ -323,6 +324,7 @@ bool restore_disks_check(const RestoreDisks *disks, const BackupInfo *info,
 {
     g_autoptr(GHashTable) claimed =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    guint configs = disks->all ? info->configs->len : 0;
 
     for (guint i = 0; i < info->devices->len; i++) {
         const BackupDevice *device = g_ptr_array_index(info->devices, i);
@@ -341,5 +343,26 @@ bool restore_disks_check(const RestoreDisks *disks, const BackupInfo *info,
             return false;
         }
     }
+    for (guint i = 0; i < configs; i++) {
+        g_autofree char *path = g_build_filename(options->folder, names[i],
+                                                 NULL);
+
+        if (!claim(claimed, path, archive_fd, error)) {
+            return false;
+        }
+    }
     return true;
+}
+
+bool restore_disks_check_stdout(int archive_fd, GError **error)
+{
+    g_autofree char *archive = identity_fd(archive_fd);
+    g_autofree char *own = identity_fd(STDOUT_FILENO);
+    struct stat st;
+
+    /* Both may well be the same terminal or socket. */
+    return fstat(archive_fd, &st) < 0 ||
+           !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) ||
+           strcmp(own, archive) != 0 ||
+           set_usage(error, "standard output is the archive itself");
 }

@@ -38,13 +38,17 @@ bool restore_disks_parse(RestoreDisks *disks, const BackupInfo *info,
 
 /*
  * Before any target is opened, and with the folder in its place: whether they
- * may be written.  NAMES are the files in the folder, in the order of devices.
+ * may be written.  NAMES are the files in the folder, in the order of devices,
+ * and where disks->all of configs.
  * False, of kind USAGE: something would be overwritten without --force, be
  * written twice, or is the archive.
  */
 bool restore_disks_check(const RestoreDisks *disks, const BackupInfo *info,
                          const RestoreExtract *options, char *const *names,
                          int archive_fd, GError **error);
+
+/* The same for a disk that goes to standard output. */
+bool restore_disks_check_stdout(int archive_fd, GError **error);
 
 /* How many are selected; how many of them are of this form; or in place. */
 guint restore_disks_count(const RestoreDisks *disks);

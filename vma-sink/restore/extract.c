@@ -413,11 +413,13 @@ static bool stream(const Extract *x, const BackupDevice *device,
 {
     const RestoreRange *range = x->options->range;
     const char *target = x->disks.targets[device->id];
+    int fd = restore_archive_fd(x->archive);
     uint64_t bytes = 0, zero;
 
-    if ((!is_to_stdout(x, device) &&
-         !restore_disks_check(&x->disks, x->info, x->options, NULL,
-                              restore_archive_fd(x->archive), error)) ||
+    if (!(is_to_stdout(x, device)
+          ? restore_disks_check_stdout(fd, error)
+          : restore_disks_check(&x->disks, x->info, x->options, NULL, fd,
+                                error)) ||
         !restore_stream(x->archive, device, range, target,
                         x->options->overwrite, x->options->progress, &bytes,
                         &zero, error)) {
