@@ -83,6 +83,38 @@ expect_message "in use (mounted, for instance): Device or resource busy"
 untouched
 eval "exec ${COPROC[1]}>&-"
 wait
+
+# A QEMU that has it open is left alone, and none gets it meanwhile.
+if type qemu-io > /dev/null 2>&1; then
+    coproc qemu-io -f raw "$device"
+    read -rn 1 _ <&"${COPROC[0]}"
+    expect_exit 1 "$VMA_RESTORE" extract -f -d "a=$device" x.vma
+    expect_message "cannot open '$device': it is in use, by a QEMU"
+    untouched
+    eval "exec ${COPROC[1]}>&-"
+    wait
+    mkfifo pipe
+    "$VMA_RESTORE" extract -f -d "a=$device" -d b=new - < pipe 2> err &
+    exec 9> pipe
+    head -c 100000 x.vma >&9
+    for _ in {1..500}; do
+        [ "$(find . -name 'new.*' | wc -l)" = 1 ] && break
+        sleep 0.01
+    done
+    ! qemu-io -f raw -r -c 'read 0 512' "$device" > qemu.log 2>&1 ||
+        fail "a QEMU got the device"
+    grep -q lock qemu.log || fail "not for its locks: $(cat qemu.log)"
+    tail -c +100001 x.vma >&9
+    exec 9>&-
+    wait $! || fail "not restored: $(cat err)"
+    qemu-io -f raw -r -c 'read 0 512' "$device" > qemu.log 2>&1 ||
+        fail "it is still locked: $(cat qemu.log)"
+    whole "$device" a.raw
+    fill
+    rm new pipe
+else
+    echo "not tried with a QEMU: no qemu-io"
+fi
 if mkfs.ext4 -q "$device2" 2> /dev/null && mkdir mnt &&
     mount "$device2" mnt 2> /dev/null; then
     expect_exit 1 "$VMA_RESTORE" extract -f -d "a=$device2" x.vma

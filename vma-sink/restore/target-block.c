@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "backup/error.h"
+#include "io/disk-lock.h"
 #include "io/io.h"
 #include "restore/target-kind.h"
 
@@ -173,6 +174,12 @@ RestoreTarget *restore_target_new_block(const char *path, uint64_t size_bytes,
         backup_error_set_errno(error, errno, "cannot open '%s'%s", path,
                                errno == EBUSY ? ", which is in use (mounted, "
                                                 "for instance)" : "");
+        return NULL;
+    }
+    /* A running QEMU has it open without O_EXCL, and locks it instead. */
+    if (!io_disk_lock_write(fd, error)) {
+        g_prefix_error(error, "cannot open '%s': ", path);
+        close(fd);
         return NULL;
     }
     if (!check_device(fd, path, size_bytes, error)) {

@@ -34,7 +34,8 @@ RestoreTarget *restore_target_new_file(IoOutput *output, uint64_t size_bytes,
 /*
  * Both are of SIZE_BYTES bytes or more; what lies behind is left as it is.
  * ZEROED: all of it reads as zeroes already, and none are written.  A block
- * device that is in use (mounted, for instance) is refused.
+ * device that is in use (mounted, for instance, or open in a QEMU) is refused,
+ * and locked against every QEMU until it is freed.
  */
 RestoreTarget *restore_target_new_block(const char *path, uint64_t size_bytes,
                                         bool zeroed, GError **error);
