@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,6 +53,23 @@ static int create_temp(char *template, const mode_t *mode)
     return fd;
 }
 
+/*
+ * Whether the folder is one of devices: what is no device there was meant to be
+ * one, and would take up memory.  (/dev/shm is for files.)
+ */
+static bool is_for_devices(const char *path)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    char *real = realpath(folder, NULL);
+    bool is = real && (strcmp(real, "/dev") == 0 ||
+                       (g_str_has_prefix(real, "/dev/") &&
+                        strcmp(real, "/dev/shm") != 0 &&
+                        !g_str_has_prefix(real, "/dev/shm/")));
+
+    free(real);
+    return is;
+}
+
 /* *replaces and *mode tell of the file that is there, if there is one. */
 static bool check_target(const char *path, bool overwrite, bool *replaces,
                          mode_t *mode, GError **error)
@@ -65,6 +83,12 @@ static bool check_target(const char *path, bool overwrite, bool *replaces,
         return false;
     }
     if (lstat(path, &st) < 0) {
+        if (is_for_devices(path)) {
+            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                        "cannot create '%s': there is no such device, and "
+                        "files do not belong there", path);
+            return false;
+        }
         return true;
     }
     if (!S_ISREG(st.st_mode)) {

@@ -21,7 +21,8 @@ typedef struct IoOutput IoOutput;
 
 /*
  * OVERWRITE permits PATH to exist: it is replaced by finish(), and its mode is
- * kept.  A file that comes into being meanwhile is an error in finish().
+ * kept.  A file that comes into being meanwhile is an error in finish().  None
+ * is created below /dev, but for /dev/shm.
  */
 IoOutput *io_output_new(const char *path, bool overwrite, GError **error);
 
