@@ -103,6 +103,22 @@ untouched
 expect_exit 2 "$VMA_RESTORE" extract -f -d "b=$two" -d "a=$two" x.vma
 expect_message 'named as the target of two disks'
 untouched
+# The same export by other words.
+ln -s "$T" "$T/folder"
+for other in "nbd+unix:///?socket=$T/folder/two" "nbds+unix://me@/?socket=two" \
+    "nbd+unix://?socket=${T//\//%2F}/./two"; do
+    expect_exit 2 "$VMA_RESTORE" extract -f -d "b=$two" -d "a=$other" x.vma
+    expect_message 'named as the target of two disks'
+    untouched
+done
+expect_exit 2 "$VMA_RESTORE" extract -f -d a=nbd://HOST/x \
+    -d b=nbds://me:secret@host:10809/%78 x.vma
+expect_message "'nbds://me@host:10809/%78' is named as the target of two disks"
+expect_exit 1 "$VMA_RESTORE" extract -f -d a=nbd://me:secret@localhost:1/ x.vma
+expect_message "cannot connect to 'nbd://me@localhost:1/': "
+! grep -q secret err || fail "the password is shown"
+expect_exit 2 "$VMA_RESTORE" extract -d a=nbd://me:secret@localhost:1/ x.vma
+expect_message "the contents of 'nbd://me@localhost:1/' would be overwritten"
 expect_exit 1 "$VMA_RESTORE" extract -f -d "b=$two" \
     -d "a=nbd+unix:///?socket=$T/none" x.vma
 expect_message "cannot connect to 'nbd+unix:///?socket=$T/none': "

@@ -81,6 +81,18 @@ refused "'x.vma' is the archive itself" --force -d a=x.vma - < x.vma
 refused 'is not a regular file' --force -d a=/dev/null x.vma
 refused 'is not a regular file' --force -d a=sub x.vma
 expect_exit 1 "$VMA_RESTORE" extract -d a=no/such x.vma
+
+# A device or a URI that is mistyped does not become a file.
+for device in /dev/no-such-device "$T/dev/no-such-device"; do
+    [ -e dev ] || ln -s /dev dev
+    refused 'there is no such device' -d "a=$device" x.vma
+    expect_no_file /dev/no-such-device*
+done
+refused "'nbd:localhost:10809' is no NBD URI" -d a=nbd:localhost:10809 x.vma
+refused "(if it is a file: ./nbd:unix:/x)" -d a=nbd:unix:/x x.vma
+refused "'nbd+ssh://me@host' is no NBD URI" -d a=nbd+ssh://me:secret@host x.vma
+expect_exit 0 "$VMA_RESTORE" extract -d a=./nbd:x x.vma
+cmp 1.raw nbd:x || fail "disk a differs"
 "$mkvma" twice.vma a=1.raw b=2.raw
 python3 - "$ROOT/tests/lib" <<'END'
 import sys

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backup/error.h"
+#include "io/nbd-uri.h"
 #include "restore/check.h"
 
 /* False, for the caller to return. */
@@ -27,22 +28,6 @@ static bool set_usage(GError **error, const char *format, ...)
     return false;
 }
 
-/* nbd://, nbds://, nbd+unix:// and so on. */
-static bool is_nbd(const char *target)
-{
-    const char *rest = target;
-
-    if (!g_str_has_prefix(rest, "nbd")) {
-        return false;
-    }
-    rest += strlen("nbd");
-    rest += *rest == 's';
-    if (*rest == '+') {
-        rest += 1 + strspn(rest + 1, "abcdefghijklmnopqrstuvwxyz");
-    }
-    return g_str_has_prefix(rest, "://");
-}
-
 static RestoreForm form_of(const char *target)
 {
     struct stat st;
@@ -53,7 +38,7 @@ static RestoreForm form_of(const char *target)
     if (strcmp(target, "-") == 0) {
         return RESTORE_FORM_STDOUT;
     }
-    if (is_nbd(target)) {
+    if (io_nbd_uri_is_meant(target)) {
         return RESTORE_FORM_NBD;
     }
     return stat(target, &st) == 0 && S_ISBLK(st.st_mode) ? RESTORE_FORM_BLOCK
@@ -112,7 +97,8 @@ static bool parse(RestoreDisks *disks, const BackupInfo *info,
     disks->selected[device->id] = true;
     disks->targets[device->id] = target;
     disks->forms[device->id] = form_of(target);
-    return true;
+    return disks->forms[device->id] != RESTORE_FORM_NBD ||
+           io_nbd_uri_verify(target, error);
 }
 
 guint restore_disks_count(const RestoreDisks *disks)
@@ -248,8 +234,8 @@ static char *identity(const struct stat *st)
 }
 
 /*
- * What tells a file, a block device or a URI from others, by whatever path it
- * is named, and whether it exists or not.
+ * What tells a file or a block device from others, by whatever path it is
+ * named, and whether it exists or not.
  */
 static char *identity_of(const char *target)
 {
@@ -257,9 +243,6 @@ static char *identity_of(const char *target)
     g_autofree char *name = NULL;
     struct stat st;
 
-    if (is_nbd(target)) {
-        return g_strdup(target);
-    }
     if (stat(target, &st) == 0) {
         return identity(&st);
     }
@@ -280,42 +263,50 @@ static char *identity_fd(int fd)
     return fstat(fd, &st) == 0 ? identity(&st) : g_strdup("");
 }
 
+/* For messages. */
+static char *show(const char *target, RestoreForm form)
+{
+    return form == RESTORE_FORM_NBD ? io_nbd_uri_without_password(target)
+                                    : g_strdup(target);
+}
+
 /* What is overwritten can't be got back. */
 static bool check_in_place(const BackupDevice *device, const char *target,
-                           bool overwrite, GError **error)
+                           RestoreForm form, bool overwrite, GError **error)
 {
+    g_autofree char *shown = show(target, form);
+
+    if (form != RESTORE_FORM_BLOCK && form != RESTORE_FORM_NBD) {
+        return true;
+    }
     if (restore_is_vmstate(device)) {
         return set_usage(error, "'%s' can't be restored to '%s': its size is "
-                         "not known", device->name, target);
+                         "not known", device->name, shown);
     }
     if (!overwrite) {
         return set_usage(error, "the contents of '%s' would be overwritten "
-                         "(--force permits that)", target);
+                         "(--force permits that)", shown);
     }
     return true;
 }
 
 /* Nothing may be written twice, nor the archive be overwritten. */
-static bool claim(GHashTable *claimed, const char *target, int archive_fd,
-                  GError **error)
+static bool claim(GHashTable *claimed, const char *target, RestoreForm form,
+                  int archive_fd, GError **error)
 {
     g_autofree char *archive = identity_fd(archive_fd);
-    g_autofree char *own = identity_of(target);
+    g_autofree char *shown = show(target, form);
+    g_autofree char *own = form == RESTORE_FORM_NBD
+                           ? io_nbd_uri_identity(target) : identity_of(target);
 
     if (strcmp(own, archive) == 0) {
-        return set_usage(error, "'%s' is the archive itself", target);
+        return set_usage(error, "'%s' is the archive itself", shown);
     }
     if (!g_hash_table_add(claimed, g_steal_pointer(&own))) {
         return set_usage(error, "'%s' is named as the target of two disks",
-                         target);
+                         shown);
     }
     return true;
-}
-
-static bool is_in_place(const RestoreDisks *disks, uint8_t id)
-{
-    return disks->forms[id] == RESTORE_FORM_BLOCK ||
-           disks->forms[id] == RESTORE_FORM_NBD;
 }
 
 bool restore_disks_check(const RestoreDisks *disks, const BackupInfo *info,
@@ -329,6 +320,7 @@ bool restore_disks_check(const RestoreDisks *disks, const BackupInfo *info,
     for (guint i = 0; i < info->devices->len; i++) {
         const BackupDevice *device = g_ptr_array_index(info->devices, i);
         const char *target = disks->targets[device->id];
+        RestoreForm form = disks->forms[device->id];
         g_autofree char *path = NULL;
 
         if (!disks->selected[device->id]) {
@@ -337,9 +329,9 @@ bool restore_disks_check(const RestoreDisks *disks, const BackupInfo *info,
         if (!target) {
             path = g_build_filename(options->folder, *names++, NULL);
         }
-        if ((is_in_place(disks, device->id) &&
-             !check_in_place(device, target, options->overwrite, error)) ||
-            !claim(claimed, target ? target : path, archive_fd, error)) {
+        target = target ? target : path;
+        if (!check_in_place(device, target, form, options->overwrite, error) ||
+            !claim(claimed, target, form, archive_fd, error)) {
             return false;
         }
     }
@@ -347,7 +339,7 @@ bool restore_disks_check(const RestoreDisks *disks, const BackupInfo *info,
         g_autofree char *path = g_build_filename(options->folder, names[i],
                                                  NULL);
 
-        if (!claim(claimed, path, archive_fd, error)) {
+        if (!claim(claimed, path, RESTORE_FORM_FOLDER, archive_fd, error)) {
             return false;
         }
     }

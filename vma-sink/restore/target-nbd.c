@@ -9,14 +9,12 @@
  * server dies libnbd ends all requests with an error; if it hangs, we wait for
  * it until a signal comes.
  */
-#include <errno.h>
-#include <libnbd.h>
-#include <poll.h>
 #include <string.h>
 
 #include "backup/error.h"
 #include "cli/cli.h"
-#include "io/io.h"
+#include "io/nbd.h"
+#include "io/nbd-uri.h"
 #include "restore/target-kind.h"
 
 #define REQUESTS 16
@@ -34,7 +32,7 @@ typedef struct Request {
 
 struct NbdTarget {
     RestoreTarget target;
-    struct nbd_handle *nbd;
+    IoNbd nbd;
     bool can_zero;
     bool can_flush;
     size_t max_bytes;           /* of a write */
@@ -42,58 +40,12 @@ struct NbdTarget {
     Request requests[REQUESTS];
 };
 
-/* libnbd's own words on what failed last in this thread. */
-static void set_error(GError **error)
-{
-    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s",
-                nbd_get_error());
-}
-
-/* Waits for the connection, and does what can be done without waiting more. */
-static bool step(NbdTarget *n, GError **error)
-{
-    struct pollfd pfd = { .fd = nbd_aio_get_fd(n->nbd) };
-    unsigned direction = nbd_aio_get_direction(n->nbd);
-    int result = 0;
-
-    if (io_interrupted(error)) {
-        return false;
-    }
-    if (pfd.fd < 0) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "the server has closed the connection");
-        return false;
-    }
-    pfd.events = (direction & LIBNBD_AIO_DIRECTION_READ ? POLLIN : 0) |
-                 (direction & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0);
-    if (poll(&pfd, 1, -1) < 0) {
-        if (errno == EINTR) {
-            return true;
-        }
-        backup_error_set_errno(error, errno, "cannot poll");
-        return false;
-    }
-    /* A connection that broke has the state machine find that out. */
-    if ((pfd.revents & ~POLLOUT) && (direction & LIBNBD_AIO_DIRECTION_READ)) {
-        result = nbd_aio_notify_read(n->nbd);
-    } else if (pfd.revents && (direction & LIBNBD_AIO_DIRECTION_WRITE)) {
-        result = nbd_aio_notify_write(n->nbd);
-    }
-    if (result < 0) {
-        set_error(error);
-        return false;
-    }
-    return true;
-}
-
 /* Whether everything has gone well so far. */
 static bool check_requests(const NbdTarget *n, GError **error)
 {
     if (n->errnum) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "the NBD server: %s", n->errnum == ENOTCONN
-                    ? "it has closed the connection"
-                    : g_strerror(n->errnum));
+                    "the NBD server: %s", io_nbd_strerror(n->errnum));
         return false;
     }
     return true;
@@ -123,7 +75,7 @@ static Request *get_request(NbdTarget *n, GError **error)
                 return &n->requests[i];
             }
         }
-        if (!step(n, error)) {
+        if (!io_nbd_serve(&n->nbd, true, error)) {
             return NULL;
         }
     }
@@ -133,7 +85,7 @@ static bool wait_for_all(NbdTarget *n, GError **error)
 {
     for (unsigned i = 0; i < REQUESTS; i++) {
         while (n->requests[i].busy) {
-            if (!step(n, error)) {
+            if (!io_nbd_serve(&n->nbd, true, error)) {
                 return false;
             }
         }
@@ -146,7 +98,7 @@ static bool begun(Request *request, int64_t cookie, GError **error)
 {
     if (cookie < 0) {
         request->busy = false;
-        set_error(error);
+        io_nbd_set_error(&request->target->nbd, error);
         return false;
     }
     return true;
@@ -171,7 +123,8 @@ static bool write_some(NbdTarget *n, const uint8_t *data, size_t bytes,
         data = memcpy(request->buffer, data, bytes);
     }
     request->busy = true;
-    return begun(request, nbd_aio_pwrite(n->nbd, data, bytes, offset, done, 0),
+    return begun(request, nbd_aio_pwrite(n->nbd.handle, data, bytes, offset,
+                                         done, 0),
                  error);
 }
 
@@ -207,7 +160,8 @@ static bool nbd_zero_by_server(NbdTarget *n, uint64_t offset, uint64_t bytes,
         return false;
     }
     request->busy = true;
-    return begun(request, nbd_aio_zero(n->nbd, bytes, offset, done, 0), error);
+    return begun(request, nbd_aio_zero(n->nbd.handle, bytes, offset, done, 0),
+                 error);
 }
 
 static bool nbd_zero_bytes(RestoreTarget *target, uint64_t offset,
@@ -242,7 +196,7 @@ static bool flush(NbdTarget *n, GError **error)
         return false;
     }
     request->busy = true;
-    return begun(request, nbd_aio_flush(n->nbd, done, 0), error) &&
+    return begun(request, nbd_aio_flush(n->nbd.handle, done, 0), error) &&
            wait_for_all(n, error);
 }
 
@@ -259,7 +213,7 @@ static bool nbd_finish(RestoreTarget *target, GError **error)
                  "disk is not known", target->name);
     }
     /* Only politeness: everything is done. */
-    (void)nbd_aio_disconnect(n->nbd, 0);
+    (void)nbd_aio_disconnect(n->nbd.handle, 0);
     return true;
 }
 
@@ -268,7 +222,7 @@ static void nbd_free(RestoreTarget *target)
 {
     NbdTarget *n = (NbdTarget *)target;
 
-    nbd_close(n->nbd);
+    io_nbd_close(&n->nbd);
     for (unsigned i = 0; i < REQUESTS; i++) {
         g_free(n->requests[i].buffer);
     }
@@ -282,41 +236,20 @@ static const RestoreTargetKind nbd_kind = {
     .free = nbd_free,
 };
 
-static bool connect_to(NbdTarget *n, GError **error)
-{
-    bool ok = nbd_aio_connect_uri(n->nbd, n->target.name) == 0;
-
-    if (!ok) {
-        set_error(error);
-    }
-    while (ok && nbd_aio_is_connecting(n->nbd) == 1) {
-        ok = step(n, error);
-    }
-    if (ok && nbd_aio_is_ready(n->nbd) != 1) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "the server has closed the connection");
-        ok = false;
-    }
-    if (!ok) {
-        g_prefix_error(error, "cannot connect to '%s': ", n->target.name);
-    }
-    return ok;
-}
-
 /* Before the first write, what the server says of its export. */
 static bool check_export(NbdTarget *n, GError **error)
 {
-    int64_t bytes = nbd_get_size(n->nbd);
-    int64_t max = nbd_get_block_size(n->nbd, LIBNBD_SIZE_MAXIMUM);
-    int64_t min = nbd_get_block_size(n->nbd, LIBNBD_SIZE_MINIMUM);
+    int64_t bytes = nbd_get_size(n->nbd.handle);
+    int64_t max = nbd_get_block_size(n->nbd.handle, LIBNBD_SIZE_MAXIMUM);
+    int64_t min = nbd_get_block_size(n->nbd.handle, LIBNBD_SIZE_MINIMUM);
     const char *name = n->target.name;
 
     if (bytes < 0) {
-        set_error(error);
+        io_nbd_set_error(&n->nbd, error);
         g_prefix_error(error, "cannot get the size of '%s': ", name);
         return false;
     }
-    if (nbd_is_read_only(n->nbd) != 0) {
+    if (nbd_is_read_only(n->nbd.handle) != 0) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
                     "'%s' is read-only", name);
         return false;
@@ -329,8 +262,8 @@ static bool check_export(NbdTarget *n, GError **error)
     }
     n->max_bytes = max > 0 ? MIN(max, REQUEST_BYTES) : REQUEST_BYTES;
     n->max_bytes = MAX(n->max_bytes / VMA_BLOCK_BYTES, 1) * VMA_BLOCK_BYTES;
-    n->can_zero = nbd_can_zero(n->nbd) == 1;
-    n->can_flush = nbd_can_flush(n->nbd) == 1;
+    n->can_zero = nbd_can_zero(n->nbd.handle) == 1;
+    n->can_flush = nbd_can_flush(n->nbd.handle) == 1;
     return restore_target_check_size(name, bytes, n->target.limit_bytes,
                                      error);
 }
@@ -342,18 +275,17 @@ RestoreTarget *restore_target_new_nbd(const char *uri, uint64_t size_bytes,
     g_autoptr(RestoreTarget) target = &n->target;
 
     target->kind = &nbd_kind;
-    target->name = g_strdup(uri);
+    target->name = io_nbd_uri_without_password(uri);
     target->limit_bytes = size_bytes;
     target->zeroed = zeroed;
     for (unsigned i = 0; i < REQUESTS; i++) {
         n->requests[i].target = n;
     }
-    n->nbd = nbd_create();
-    if (!n->nbd) {
-        set_error(error);
+    if (!io_nbd_open(&n->nbd, uri, false, error)) {
+        g_prefix_error(error, "cannot connect to '%s': ", target->name);
         return NULL;
     }
-    if (!connect_to(n, error) || !check_export(n, error)) {
+    if (!check_export(n, error)) {
         return NULL;
     }
     return g_steal_pointer(&target);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backup/error.h"
+#include "io/nbd-uri.h"
 #include "io/zero.h"
 #include "source/image.h"
 #include "source/nbd.h"
@@ -26,7 +27,7 @@ struct DiskSender {
 
 Disk *disk_open(const char *source, bool any_content, GError **error)
 {
-    g_autoptr(Disk) disk = nbd_disk_is_uri(source)
+    g_autoptr(Disk) disk = io_nbd_uri_is_meant(source)
                            ? nbd_disk_open(source, error)
                            : image_open(source, any_content, error);
 

@@ -10,17 +10,13 @@
  */
 #include "source/nbd.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <libnbd.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "backup/error.h"
 #include "io/io.h"
+#include "io/nbd.h"
+#include "io/nbd-uri.h"
 #include "source/zero-map.h"
 
 /*
@@ -50,8 +46,7 @@ typedef struct Slot {
 typedef struct NbdDisk {
     Disk disk;
     /* Set while connecting, never changed. */
-    char *uri;                  /* with a password, if there is one */
-    struct nbd_handle *handle;
+    IoNbd nbd;
     uint32_t request_bytes;     /* most to ask for at once */
 
     ZeroMap *map;               /* NULL: everything is to be read */
@@ -63,180 +58,15 @@ typedef struct NbdDisk {
     unsigned used;              /* of them, from the oldest on */
 } NbdDisk;
 
-/* The URI */
-
-static const char *const schemes[] = {
-    "nbd", "nbds", "nbd+unix", "nbds+unix", "nbd+vsock", "nbds+vsock", NULL
-};
-
-static size_t scheme_bytes(const char *source)
-{
-    return strspn(source, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                  "0123456789+-.");
-}
-
-bool nbd_disk_is_uri(const char *source)
-{
-    return g_ascii_strncasecmp(source, "nbd", 3) == 0 &&
-           source[scheme_bytes(source)] == ':';
-}
-
-/*
- * The URI without what stands between the user's name and the host's; what is
- * no URI is taken as far as it is one.
- */
-static char *hide_password(const char *uri)
-{
-    const char *user = uri + scheme_bytes(uri) + strlen(":");
-    const char *at, *colon;
-
-    user += strspn(user, "/");
-    at = memrchr(user, '@', strcspn(user, "/?#"));
-    colon = at ? memchr(user, ':', at - user) : NULL;
-    return colon ? g_strdup_printf("%.*s%s", (int)(colon - uri), uri, at)
-                 : g_strdup(uri);
-}
-
-static bool verify_scheme(const char *uri, GError **error)
-{
-    g_autofree char *scheme = g_strndup(uri, scheme_bytes(uri));
-    g_autofree char *shown = hide_password(uri);
-
-    if (g_strv_contains(schemes, scheme) &&
-        g_str_has_prefix(uri + strlen(scheme), "://")) {
-        return true;
-    }
-    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                "'%s' is no NBD URI, which starts with nbd://, nbds://, "
-                "nbd+unix://, nbds+unix://, nbd+vsock:// or nbds+vsock:// (if "
-                "it is a file: ./%s)", shown, shown);
-    return false;
-}
-
-/* Errors */
-
-/* libnbd's last error, without the name of its function; to be freed. */
-static char *libnbd_error(const NbdDisk *n)
-{
-    const char *text = nbd_get_error();
-    const char *colon = text ? strstr(text, ": ") : NULL;
-    GString *out;
-
-    if (colon && g_str_has_prefix(text, "nbd_")) {
-        text = colon + strlen(": ");
-    }
-    out = g_string_new(text && *text ? text : "unknown error");
-    g_string_replace(out, n->uri, n->disk.name, 0);
-    return g_string_free(out, FALSE);
-}
-
-static void set_libnbd_error(const NbdDisk *n, GError **error)
-{
-    g_autofree char *text = libnbd_error(n);
-
-    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s", text);
-}
-
-static bool is_lost(const NbdDisk *n)
-{
-    return nbd_aio_is_dead(n->handle) || nbd_aio_is_closed(n->handle);
-}
-
-/* The connection */
-
-/*
- * Moves bytes, and calls back what has ended; waits for that to be possible if
- * WAIT.  False: the connection is of no more use, or a signal came.
- */
-static bool serve(NbdDisk *n, bool wait, GError **error)
-{
-    struct pollfd pfd = { .fd = nbd_aio_get_fd(n->handle) };
-    unsigned direction = nbd_aio_get_direction(n->handle);
-    int result = 0;
-
-    if (io_interrupted(error)) {
-        return false;
-    }
-    if (is_lost(n)) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "the server has closed the connection");
-        return false;
-    }
-    pfd.events = (direction & LIBNBD_AIO_DIRECTION_READ ? POLLIN : 0) |
-                 (direction & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0);
-    if (poll(&pfd, 1, wait ? -1 : 0) <= 0) {
-        return true;            /* nothing, or a signal: see above */
-    }
-    /* One of them only, for it may change what the other one would mean. */
-    if (direction & LIBNBD_AIO_DIRECTION_READ && pfd.revents & ~POLLOUT) {
-        result = nbd_aio_notify_read(n->handle);
-    } else if (direction & LIBNBD_AIO_DIRECTION_WRITE) {
-        result = nbd_aio_notify_write(n->handle);
-    }
-    if (result < 0) {
-        set_libnbd_error(n, error);
-        return false;
-    }
-    return true;
-}
-
-/*
- * A server whose machine has died answers nothing any more, which is noticed
- * within minutes.  It also keeps a connection alive that waits for its turn.
- */
-static void keep_alive(const NbdDisk *n)
-{
-    static const int on = 1, idle_seconds = 60, again_seconds = 15, tries = 4;
-    int fd = nbd_aio_get_fd(n->handle);
-
-    /* Not all sockets have this, and none depends on it. */
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds,
-                     sizeof(idle_seconds));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &again_seconds,
-                     sizeof(again_seconds));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries));
-}
-
-static bool connect_uri(NbdDisk *n, GError **error)
-{
-    GError *local = NULL;
-
-    n->handle = nbd_create();
-    /*
-     * The URI is the user's own, so it may name files with keys.  The end of an
-     * export may be no whole block, which the server may let us read or not.
-     */
-    if (!n->handle ||
-        nbd_set_uri_allow_local_file(n->handle, true) < 0 ||
-        nbd_set_strict_mode(n->handle, nbd_get_strict_mode(n->handle) &
-                                       ~LIBNBD_STRICT_ALIGN) < 0 ||
-        nbd_add_meta_context(n->handle, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
-        nbd_aio_connect_uri(n->handle, n->uri) < 0) {
-        set_libnbd_error(n, &local);
-        local->code = nbd_get_errno() == EINVAL ? BACKUP_ERROR_USAGE
-                                                : BACKUP_ERROR_FAILED;
-        g_propagate_error(error, local);
-        return false;
-    }
-    while (!nbd_aio_is_ready(n->handle)) {
-        if (!serve(n, true, error)) {
-            return false;
-        }
-    }
-    keep_alive(n);
-    return true;
-}
-
 /* What the server says of the export and of what it can do. */
 static bool learn(NbdDisk *n, GError **error)
 {
-    int64_t bytes = nbd_get_size(n->handle);
-    int64_t block = nbd_get_block_size(n->handle, LIBNBD_SIZE_MINIMUM);
-    int64_t most = nbd_get_block_size(n->handle, LIBNBD_SIZE_MAXIMUM);
+    int64_t bytes = nbd_get_size(n->nbd.handle);
+    int64_t block = nbd_get_block_size(n->nbd.handle, LIBNBD_SIZE_MINIMUM);
+    int64_t most = nbd_get_block_size(n->nbd.handle, LIBNBD_SIZE_MAXIMUM);
 
     if (bytes < 0) {
-        set_libnbd_error(n, error);
+        io_nbd_set_error(&n->nbd, error);
         return false;
     }
     n->disk.source_bytes = bytes;
@@ -250,7 +80,8 @@ static bool learn(NbdDisk *n, GError **error)
         return false;
     }
     n->request_bytes = most;
-    if (nbd_can_meta_context(n->handle, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0) {
+    if (nbd_can_meta_context(n->nbd.handle,
+                             LIBNBD_CONTEXT_BASE_ALLOCATION) > 0) {
         n->map = zero_map_new(bytes);
     }
     return true;
@@ -309,10 +140,10 @@ static bool ask_status(NbdDisk *n, GError **error)
 
     n->status_asked = true;
     n->status_from = from;
-    if (nbd_aio_block_status(n->handle,
+    if (nbd_aio_block_status(n->nbd.handle,
                              MIN(n->disk.source_bytes - from, STATUS_BYTES),
                              from, extents, end, 0) < 0) {
-        set_libnbd_error(n, error);
+        io_nbd_set_error(&n->nbd, error);
         return false;
     }
     return true;
@@ -346,10 +177,10 @@ static bool ask_chunk(NbdDisk *n, uint64_t count, GError **error)
     n->used++;
     for (uint32_t from = 0; from < bytes; from += n->request_bytes) {
         slot->pending++;
-        if (nbd_aio_pread(n->handle, slot->buffer + from,
+        if (nbd_aio_pread(n->nbd.handle, slot->buffer + from,
                           MIN(n->request_bytes, bytes - from), offset + from,
                           end, 0) < 0) {
-            set_libnbd_error(n, error);
+            io_nbd_set_error(&n->nbd, error);
             return false;
         }
     }
@@ -393,14 +224,14 @@ static bool receive(NbdDisk *n, uint64_t done, uint64_t clusters,
         }
         ready = n->used > 0 ? slot->pending == 0 : n->next > done;
         /* Keeps the server busy; one that owes us nothing may have gone. */
-        if (nbd_aio_in_flight(n->handle) > 0 && !serve(n, !ready, error)) {
+        if (nbd_aio_in_flight(n->nbd.handle) > 0 &&
+            !io_nbd_serve(&n->nbd, !ready, error)) {
             return false;
         }
     } while (!ready);
     if (n->used > 0 && slot->errnum) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s",
-                    is_lost(n) ? "the server has closed the connection"
-                               : g_strerror(slot->errnum));
+                    io_nbd_strerror(slot->errnum));
         return false;
     }
     return true;
@@ -450,7 +281,7 @@ static bool export_send(Disk *disk, DiskSender *sender, GError **error)
         return false;
     }
     /* Only polite; what was received is all that counts. */
-    (void)nbd_aio_disconnect(n->handle, 0);
+    (void)nbd_aio_disconnect(n->nbd.handle, 0);
     return true;
 }
 
@@ -459,12 +290,11 @@ static void export_free(Disk *disk)
 {
     NbdDisk *n = (NbdDisk *)disk;
 
-    nbd_close(n->handle);
+    io_nbd_close(&n->nbd);
     for (unsigned i = 0; i < DEPTH; i++) {
         g_free(n->slots[i].buffer);
     }
     drop_map(n);
-    g_free(n->uri);
     g_free(n);
 }
 
@@ -478,15 +308,14 @@ Disk *nbd_disk_open(const char *uri, GError **error)
     g_autoptr(Disk) disk = NULL;
     NbdDisk *n;
 
-    if (!verify_scheme(uri, error)) {
+    if (!io_nbd_uri_verify(uri, error)) {
         return NULL;
     }
     n = g_new0(NbdDisk, 1);
     disk = &n->disk;
     disk->kind = &export_kind;
-    disk->name = hide_password(uri);
-    n->uri = g_strdup(uri);
-    if (!connect_uri(n, error) || !learn(n, error)) {
+    disk->name = io_nbd_uri_without_password(uri);
+    if (!io_nbd_open(&n->nbd, uri, true, error) || !learn(n, error)) {
         if (!io_interrupted(NULL)) {
             g_prefix_error(error, "cannot open '%s': ", disk->name);
         }

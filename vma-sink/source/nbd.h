@@ -18,9 +18,6 @@
 
 #include "source/disk.h"
 
-/* Whether this is meant as an NBD URI, right or wrong, and not as a path. */
-bool nbd_disk_is_uri(const char *source);
-
 /* Connects.  False with kind USAGE where the URI is wrong. */
 Disk *nbd_disk_open(const char *uri, GError **error);
 
