@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A thaw that fails is told at once, with the command to do it by hand, and
-# tried again; if the file systems stay frozen the exit code is not 0, whatever
-# the backup's end.
+# A thaw that fails is tried again, then told, with the command to do it by
+# hand, and tried again while the backup runs; if the file systems stay frozen
+# the exit code is not 0, whatever the backup's end.
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/tests/lib/fake-qmp.sh"
 . "$ROOT/tests/lib/fake-agent.sh"
@@ -10,8 +10,17 @@
 warning="warning: the guest's file systems may be frozen and can't be thawed"
 by_hand="(echo '{\"execute\":\"guest-fsfreeze-thaw\"}'; sleep 5) | socat - 'UNIX-CONNECT:agent'"
 
+# Once more is tried before anything is said.
 fake_qmp --end=done
 fake_agent --refuse guest-fsfreeze-thaw --times 1
+expect_exit 0 dump_qmp --fsfreeze agent
+! grep -q 'may be frozen' err || fail "a warning"
+expect_message 'file systems frozen for'
+expect_thawed
+kill "$FAKE_AGENT"
+
+fake_qmp --end=done
+fake_agent --refuse guest-fsfreeze-thaw --times 2
 expect_exit 0 dump_qmp --fsfreeze agent
 expect_message "$warning (some reason); to do it by hand: $by_hand"
 expect_message 'file systems frozen for'
@@ -19,7 +28,7 @@ expect_thawed
 kill "$FAKE_AGENT"
 
 fake_qmp --end=done
-fake_agent --die-at guest-fsfreeze-thaw --times 1
+fake_agent --die-at guest-fsfreeze-thaw --times 2
 expect_exit 0 dump_qmp --fsfreeze agent
 expect_message "$warning (lost the connection to guest agent 'agent')"
 expect_message 'file systems frozen for'

@@ -7,11 +7,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backup/error.h"
+
+/* How long a note may hold up what the program does. */
+#define NOTE_WAIT_US G_USEC_PER_SEC
 
 const char cli_exit_codes[] =
     "Exit codes:\n"
@@ -95,8 +101,74 @@ int cli_report(GError *error)
     return code;
 }
 
+/* On its way out; owned by the thread that writes it. */
+typedef struct Note {
+    char *text;
+    GAsyncQueue *written;       /* our reference; gets one item at the end */
+} Note;
+
+static void note_free(Note *note)
+{
+    g_async_queue_unref(note->written);
+    g_free(note->text);
+    g_free(note);
+}
+
+/*
+ * Past stdio, whose lock nobody could take any more if this is blocked when the
+ * program ends.
+ */
+static gpointer write_note(gpointer opaque)
+{
+    Note *note = opaque;
+    const char *p = note->text;
+    size_t left = strlen(p);
+
+    while (left > 0) {
+        struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+        ssize_t n = write(STDERR_FILENO, p, left);
+
+        if (n > 0) {
+            p += n;
+            left -= n;
+        } else if (n == 0 || errno != EAGAIN || poll(&pfd, 1, -1) < 0) {
+            break;
+        }
+    }
+    g_async_queue_push(note->written, GINT_TO_POINTER(1));
+    note_free(note);
+    return NULL;
+}
+
+/*
+ * A terminal that was stopped (Ctrl-S), or a log that nobody reads, blocks its
+ * writer without an end, and whether it would can't be asked: what is free now
+ * may be taken by another program, and O_NONBLOCK is shared with them.  So it
+ * is a thread that is blocked.
+ */
+static void start_note(GAsyncQueue *written, char *text)
+{
+    Note *note = g_new(Note, 1);
+    GThread *thread;
+    sigset_t all, old;
+
+    note->text = text;
+    note->written = g_async_queue_ref(written);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    thread = g_thread_try_new("note", write_note, note, NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (thread) {
+        g_thread_unref(thread);
+    } else {
+        g_async_queue_push(written, GINT_TO_POINTER(1));
+        note_free(note);
+    }
+}
+
 void cli_note(const char *format, ...)
 {
+    g_autoptr(GAsyncQueue) written = g_async_queue_new();
     g_autofree char *text = NULL;
     g_autofree char *printable = NULL;
     va_list args;
@@ -105,7 +177,9 @@ void cli_note(const char *format, ...)
     text = g_strdup_vprintf(format, args);
     va_end(args);
     printable = cli_printable(text);
-    fprintf(stderr, "%s: %s\n", g_get_prgname(), printable);
+    start_note(written, g_strdup_printf("%s: %s\n", g_get_prgname(),
+                                        printable));
+    (void)g_async_queue_timeout_pop(written, NOTE_WAIT_US);
 }
 
 bool cli_flush_stdout(GError **error)

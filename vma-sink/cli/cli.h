@@ -31,7 +31,11 @@ int cli_exit_code(const GError *error);
 /* Prints "PROGRAM: MESSAGE" to standard error; frees and returns the code. */
 int cli_report(GError *error);
 
-/* Prints "PROGRAM: MESSAGE" to standard error, for what is not the end. */
+/*
+ * Prints "PROGRAM: MESSAGE" to standard error, for what is not the end.  Never
+ * blocks for more than a second: where standard error takes nothing the program
+ * goes on, and the message comes when it can, if the program still runs then.
+ */
 void cli_note(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 /* After the last print to standard output, whose failures show only here. */

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Freezes the guest's file systems and sees to it that they are thawed.
+ *
+ * In between nothing may wait without a limit, and that goes for messages, too:
+ * who reads them may be stopped, or be the guest.  So only cli_note() is used
+ * here, and progress_clear() not before they are thawed.
  */
 #include "source/freeze.h"
 
@@ -33,7 +37,8 @@ struct Freeze {
     void *opaque;
 
     int64_t file_systems;       /* that were frozen; -1: not known */
-    int64_t thaw_again_us;      /* 0: it has not failed yet */
+    int64_t thaw_again_us;      /* not before that, while the backup runs */
+    bool warned;
 };
 
 Freeze *freeze_new(const char *path, Progress *progress,
@@ -83,37 +88,41 @@ bool freeze_is_on(const Freeze *f)
     return f && agent_is_frozen(f->agent);
 }
 
-/*
- * Says at once how it went: a guest that stays frozen can't wait for the end of
- * the backup.
- */
-static bool thaw(Freeze *f, unsigned seconds, GError **error)
+static void tell_thawed(Freeze *f)
+{
+    progress_clear(f->progress);
+    if (f->file_systems >= 0) {
+        cli_note("file systems frozen for %" PRId64 " ms (%" PRId64
+                 " of the guest)", (agent_frozen_us(f->agent) + 500) / 1000,
+                 f->file_systems);
+    } else {
+        cli_note("the guest's file systems are thawed");
+    }
+}
+
+/* A guest that stays frozen can't wait for the end of the backup. */
+static void warn_frozen(Freeze *f, const GError *error)
 {
     g_autofree char *command = agent_thaw_command(f->agent);
-    g_autoptr(GError) local = NULL;
 
-    if (agent_thaw(f->agent, seconds, &local)) {
-        progress_clear(f->progress);
-        if (f->file_systems >= 0) {
-            cli_note("file systems frozen for %" PRId64 " ms (%" PRId64
-                     " of the guest)", (agent_frozen_us(f->agent) + 500) / 1000,
-                     f->file_systems);
-        } else {
-            cli_note("the guest's file systems are thawed");
-        }
-        io_outlive_signals(false);
-        return true;
+    if (!f->warned) {
+        f->warned = true;
+        cli_note("warning: the guest's file systems may be frozen and can't be "
+                 "thawed (%s); to do it by hand: %s", error->message, command);
     }
-    if (!io_interrupted(NULL)) {
-        if (f->thaw_again_us == 0) {
-            cli_note("warning: the guest's file systems may be frozen and "
-                     "can't be thawed (%s); to do it by hand: %s",
-                     local->message, command);
+}
+
+static bool thaw(Freeze *f, unsigned seconds, GError **error)
+{
+    if (!agent_thaw(f->agent, seconds, error)) {
+        if (!io_interrupted(NULL)) {
+            f->thaw_again_us = g_get_monotonic_time() + THAW_PERIOD_US;
         }
-        f->thaw_again_us = g_get_monotonic_time() + THAW_PERIOD_US;
+        return false;
     }
-    g_propagate_error(error, g_steal_pointer(&local));
-    return false;
+    io_outlive_signals(false);
+    tell_thawed(f);
+    return true;
 }
 
 /* Tries once, and once more for every signal that comes in between. */
@@ -132,9 +141,15 @@ static bool thaw_despite_signals(Freeze *f, unsigned seconds, GError **error)
     return true;
 }
 
+/* What has failed once is tried once more before anything is said. */
 void freeze_thaw(Freeze *f)
 {
-    (void)thaw_despite_signals(f, THAW_SECONDS, NULL);
+    g_autoptr(GError) local = NULL;
+
+    if (!thaw_despite_signals(f, THAW_SECONDS, NULL) &&
+        !thaw_despite_signals(f, THAW_AGAIN_SECONDS, &local)) {
+        warn_frozen(f, local);
+    }
 }
 
 void freeze_thaw_again(Freeze *f)
@@ -153,6 +168,8 @@ bool freeze_thaw_at_last(Freeze *f, GError **error)
     if (thaw_despite_signals(f, THAW_LAST_SECONDS, &local)) {
         return true;
     }
+    /* Nothing is left to be done, so the next signal may end the program. */
+    io_outlive_signals(false);
     before = *error;
     *error = NULL;
     command = agent_thaw_command(f->agent);
