@@ -35,9 +35,10 @@ static const char summary[] =
     "\n"
     "An IMAGE is a raw file, a block device, or the URI of what an NBD server\n"
     "such as qemu-nbd exports (nbd://HOST/EXPORT or nbds: with TLS,\n"
-    "nbd+unix:///EXPORT?socket=PATH). Nobody may write to it meanwhile. A\n"
-    "running QEMU needs the patches of qemu-patch; its disks are backed up as\n"
-    "they are when the backup starts, whatever the guest does then.";
+    "nbd+unix:///EXPORT?socket=PATH). Nobody may write to it meanwhile: an\n"
+    "image that a QEMU has open for writing and a device that is mounted are\n"
+    "refused. A running QEMU needs the patches of qemu-patch; its disks are\n"
+    "backed up as they are when the backup starts, whatever the guest does then.";
 
 static char *opt_qmp;
 static char **opt_devices;
@@ -46,6 +47,7 @@ static char *opt_speed;
 static int opt_timeout = -1;
 static char *opt_fsfreeze;
 static gboolean opt_any_content;
+static gboolean opt_force_share;
 static gboolean opt_answer;
 static int opt_answer_timeout = -1;
 
@@ -55,6 +57,10 @@ static const GOptionEntry entries[] = {
       "(repeatable)", "FILE[=NAME]" },
     { "any-content", 0, 0, G_OPTION_ARG_NONE, &opt_any_content,
       "Take an IMAGE as a raw disk also where it looks like qcow2 and the like",
+      NULL },
+    { "force-share", 'U', 0, G_OPTION_ARG_NONE, &opt_force_share,
+      "Read an IMAGE also where it is in use: for what surely does not change, "
+      "such as a disk of a paused guest or one that is mounted read-only",
       NULL },
     { "answer", 0, 0, G_OPTION_ARG_NONE, &opt_answer,
       "Succeed only when the reader of the stream has said that the backup is "
@@ -101,6 +107,10 @@ static bool add_image(Images *images, const char *argument, GError **error)
 {
     const char *source = strchr(argument, '=');
     g_autofree char *name = NULL;
+    const DiskOptions options = {
+        .any_content = opt_any_content,
+        .force_share = opt_force_share,
+    };
     g_autoptr(Disk) image = NULL;
 
     if (!source || source == argument || !source[1]) {
@@ -117,7 +127,7 @@ static bool add_image(Images *images, const char *argument, GError **error)
         cli_set_usage(error, "the name '%s' is used twice", name);
         return false;
     }
-    image = disk_open(source, opt_any_content, error);
+    image = disk_open(source, &options, error);
     if (!image) {
         return false;
     }
@@ -297,8 +307,9 @@ static bool verify_options(char **images, GError **error)
                             opt_fsfreeze)) {
         cli_set_usage(error, "--device, --speed, --timeout and --fsfreeze need "
                       "--qmp");
-    } else if (opt_qmp && opt_any_content) {
-        cli_set_usage(error, "--any-content and --qmp can't be combined");
+    } else if (opt_qmp && (opt_any_content || opt_force_share)) {
+        cli_set_usage(error, "%s and --qmp can't be combined",
+                      opt_any_content ? "--any-content" : "--force-share");
     } else if (opt_timeout < -1) {
         cli_set_usage(error, "a timeout of %d seconds is not possible",
                       opt_timeout);

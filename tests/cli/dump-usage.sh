@@ -28,6 +28,7 @@ wrong "need --qmp" -d x d=disk
 wrong "need --qmp" --speed 1M d=disk
 wrong "need --qmp" --timeout 5 d=disk
 wrong "can't be combined" --qmp qmp --any-content
+wrong "--force-share and --qmp can't be combined" --qmp qmp -U
 wrong "is not a size" --qmp qmp --speed 1X
 wrong "timeout" --qmp qmp --timeout=-5
 wrong "is not the name of a device" --qmp qmp -d a,b

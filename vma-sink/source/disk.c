@@ -25,11 +25,12 @@ struct DiskSender {
     uint64_t zero_count;
 };
 
-Disk *disk_open(const char *source, bool any_content, GError **error)
+Disk *disk_open(const char *source, const DiskOptions *options,
+                GError **error)
 {
     g_autoptr(Disk) disk = io_nbd_uri_is_meant(source)
                            ? nbd_disk_open(source, error)
-                           : image_open(source, any_content, error);
+                           : image_open(source, options, error);
 
     if (!disk) {
         return NULL;

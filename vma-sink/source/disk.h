@@ -23,11 +23,18 @@ typedef struct DiskTotals {
     uint64_t total_bytes;       /* set by the caller: sum of the sizes */
 } DiskTotals;
 
+/* For images, see image.h; an NBD server is not asked. */
+typedef struct DiskOptions {
+    bool any_content;           /* also what is no raw image by its looks */
+    bool force_share;           /* also what is in use */
+} DiskOptions;
+
 /*
- * SOURCE is an NBD URI or a path.  False with kind USAGE where it makes no
- * sense as either; ANY_CONTENT is for an image, see image.h.
+ * SOURCE is an NBD URI or a path.  NULL with kind USAGE where it makes no sense
+ * as either.
  */
-Disk *disk_open(const char *source, bool any_content, GError **error);
+Disk *disk_open(const char *source, const DiskOptions *options,
+                GError **error);
 void disk_free(Disk *disk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Disk, disk_free)
 

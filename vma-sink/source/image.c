@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "backup/error.h"
+#include "io/disk-lock.h"
 #include "io/io.h"
 
 /*
@@ -27,6 +28,7 @@ typedef struct Image {
     Disk disk;
     /* Set at creation, never changed. */
     int fd;
+    bool force_share;
     bool block_device;
     struct timespec changed;    /* regular files: when, last */
 } Image;
@@ -118,11 +120,28 @@ static bool stat_image(Image *image, GError **error)
     return true;
 }
 
+static bool verify_unused(const Image *image, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    if (image->force_share || io_disk_check_unused(image->fd, &local)) {
+        return true;
+    }
+    g_set_error(error, local->domain, local->code,
+                "cannot back up '%s': %s; a running guest is backed up with "
+                "--qmp (--force-share reads what may change meanwhile)",
+                image->disk.name, local->message);
+    return false;
+}
+
 /* A disk that is written to while it is read is not one point in time. */
 static bool verify_unchanged(const Image *image, GError **error)
 {
     struct stat st;
 
+    if (!verify_unused(image, error)) {
+        return false;
+    }
     if (image->block_device) {
         return true;
     }
@@ -242,21 +261,42 @@ static const DiskKind image_kind = {
     .free = image_free,
 };
 
-Disk *image_open(const char *path, bool any_content, GError **error)
+/* -1 with *error set. */
+static int open_path(const char *path, bool force_share, GError **error)
+{
+    struct stat st;
+    bool block_device = stat(path, &st) == 0 && S_ISBLK(st.st_mode);
+    /* Exclusive among those who mount it or build on it; others don't ask. */
+    int exclusive = block_device && !force_share ? O_EXCL : 0;
+    /* Non-blocking, because a FIFO would otherwise wait for a writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | exclusive);
+
+    if (fd < 0 && exclusive && errno == EBUSY) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "cannot back up '%s': it is in use (mounted, or a part of "
+                    "another device), so unmount it first; a running guest is "
+                    "backed up with --qmp (--force-share reads what may change "
+                    "meanwhile)", path);
+    } else if (fd < 0) {
+        backup_error_set_errno(error, errno, "cannot open '%s'", path);
+    }
+    return fd;
+}
+
+Disk *image_open(const char *path, const DiskOptions *options, GError **error)
 {
     Image *image = g_new0(Image, 1);
     g_autoptr(Disk) disk = &image->disk;
 
     disk->kind = &image_kind;
     disk->name = g_strdup(path);
-    /* Non-blocking, because a FIFO would otherwise wait for a writer. */
-    image->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    image->force_share = options->force_share;
+    image->fd = open_path(path, options->force_share, error);
     if (image->fd < 0) {
-        backup_error_set_errno(error, errno, "cannot open '%s'", path);
         return NULL;
     }
-    if (!stat_image(image, error) ||
-        (!any_content && !refuse_formats(image, error))) {
+    if (!stat_image(image, error) || !verify_unused(image, error) ||
+        (!options->any_content && !refuse_formats(image, error))) {
         return NULL;
     }
     /* Only advice: a refusal changes nothing. */
