@@ -56,7 +56,7 @@ static const GOptionEntry options[] = {
       "Add a configuration file, under another name if one is given; "
       "may be repeated", "FILE[=NAME]" },
     { "force", 'f', 0, G_OPTION_ARG_NONE, &force,
-      "Replace an existing archive, or folder of files", NULL },
+      "Replace an existing archive, or folder of raw images", NULL },
     CLI_COMPRESS_OPTIONS(compress_arguments),
     { "fd", 0, 0, G_OPTION_ARG_INT, &stream_fd,
       "Read the stream from descriptor N instead of standard input", "N" },
@@ -136,8 +136,9 @@ static bool store(WireReader *reader, IoReadAhead *ahead, SinkOutput *output,
     result->seconds = (g_get_monotonic_time() - started_us) / 1e6;
     if (output->leftover) {
         progress_clear(progress);
-        cli_note("warning: cannot remove all of the folder that was replaced, "
-                 "it is '%s' now", output->leftover);
+        cli_note("warning: not all of what was replaced is removed, as it has "
+                 "changed meanwhile or can't be: it is '%s' now",
+                 output->leftover);
     }
     return true;
 }

@@ -40,6 +40,7 @@ mv out whole
 export FAULT_REPORT=$T/calls
 mkdir old
 echo precious > old/file
+echo old > old/disk-a.raw
 for force in '' --force; do
     rm -rf out
     [ -z "$force" ] || cp -r old out

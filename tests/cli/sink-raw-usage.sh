@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # --format=raw: what can't become a folder is refused before a byte is read; a
-# folder that exists is replaced only with --force, only where it holds nothing
-# but files, only as a whole, and only by a good backup.
+# folder that exists is replaced only with --force, only where it looks like one
+# of these, only as a whole, and only by a good backup; nothing else is removed.
 . "$(dirname "$0")/lib.sh"
 
 mkfifo never
@@ -38,6 +38,23 @@ wrong 'folder exists (--force replaces it)' --format=raw -o empty
 wrong "it holds 'inner'" --format=raw --force -o nested
 wrong "it holds 'link'" --format=raw --force -o links
 wrong 'not a regular file' --force -o folder
+# What could be anything else than images and configurations.
+for name in mon.vma mon.vma.zst .hidden x.conf.AbCdEf.partial; do
+    mkdir archive
+    echo precious > archive/disk-a.raw
+    echo precious > archive/$name
+    wrong "it holds '$name'" --format=raw --force -o archive
+    [ "$(cat archive/$name archive/disk-a.raw)" = $'precious\nprecious' ] ||
+        fail "changed"
+    rm -r archive
+done
+mkdir archive
+echo notes > archive/notes
+wrong "no image disk-NAME.raw" --format=raw --force -o archive
+echo > archive/disk-a.raw
+truncate -s 65536 archive/notes
+wrong "it holds 'notes'" --format=raw --force -o archive
+rm -r archive
 exec 8>&-
 [ "$(cat folder/old)" = old ] || fail "changed"
 
@@ -53,24 +70,67 @@ for name in folder empty/; do
 done
 [ "$(stat -c %a folder)" = 750 ] || fail "mode $(stat -c %a folder)"
 
-# What somebody has put into the old folder meanwhile is not removed, and told.
+# What somebody does to the old folder meanwhile is told, and nothing of it is
+# removed.
 mkfifo pipe
-"$VMA_SINK" --format=raw --force -o folder < pipe 2> err &
-exec 9> pipe
-for ((i = 0; i < 1000; i++)); do
-    compgen -G 'folder.*.partial' > /dev/null && break
-    sleep 0.01
-done
-sleep 0.1
-mkdir folder/mine
-echo mine > folder/mine/file
-cat "$stream" >&9
-exec 9>&-
-wait $! || fail "$(cat err)"
-expect_message 'warning: cannot remove all of the folder that was replaced'
-diff -r new folder || fail "not replaced"
-[ "$(cat folder.*.partial/mine/file)" = mine ] || fail "removed"
+meanwhile() { # COMMAND...
+    rm -rf folder
+    cp -r new folder
+    "$VMA_SINK" --format=raw --force -o folder < pipe 2> err &
+    exec 9> pipe
+    # The stream is waited for only when the folder has been looked at.
+    head -c 16 "$stream" >&9
+    for ((i = 0; i < 1000; i++)); do
+        compgen -G 'folder.*.partial' > /dev/null && break
+        sleep 0.01
+    done
+    "$@"
+    tail -c +17 "$stream" >&9
+    exec 9>&-
+    wait $! || fail "$(cat err)"
+    expect_message 'warning: not all of what was replaced is removed'
+    diff -r new folder || fail "not replaced"
+}
+put_something() {
+    mkdir folder/mine
+    echo mine > folder/mine/file
+    echo mine > folder/disk-mine.raw
+    echo mine > folder/other.partial
+}
+meanwhile put_something
+[ "$(cat folder.*.partial/{mine/file,disk-mine.raw,other.partial})" = \
+    $'mine\nmine\nmine' ] || fail "removed"
+[ "$(find folder.*.partial -type f | wc -l)" = 3 ] ||
+    fail "more is left than what was put there"
 rm -r folder.*.partial
+
+image=$(basename new/disk-*.raw)
+write_something() {
+    echo mine > "folder/$image"
+}
+meanwhile write_something
+[ "$(cat folder.*.partial/*)" = mine ] || fail "removed"
+rm -r folder.*.partial
+
+# Its name leads to another folder, with files of the same names.
+swap_link() {
+    mv folder moved
+    cp -r new other
+    ln -s other folder
+}
+meanwhile swap_link
+[ "$(readlink folder.*.partial)" = other ] || fail "the link is gone"
+diff -r new other || fail "another folder was emptied"
+diff -r new moved || fail "the folder that was moved was emptied"
+rm -r folder.*.partial moved other
+swap_folder() {
+    mv folder moved
+    cp -r new folder
+}
+meanwhile swap_folder
+diff -r new folder.*.partial || fail "another folder was emptied"
+diff -r new moved || fail "the folder that was moved was emptied"
+rm -r folder.*.partial moved
 
 # One that came into being meanwhile stays, and this is a failure.
 "$VMA_SINK" --format=raw -o later < pipe 2> err &
@@ -88,3 +148,15 @@ code=$?
 expect_message 'File exists'
 [ -z "$(ls -A later)" ] || fail "written to"
 expect_no_file later.*
+
+# A mount of the same file system, which has the same device number.
+if [ "$(id -u)" = 0 ] && unshare --mount true 2> /dev/null; then
+    mkdir mounted
+    exec 8<> never
+    # shellcheck disable=SC2016 # the inner shell's
+    expect_exit 2 timeout 10 unshare --mount sh -c \
+        'mount --bind new mounted && exec "$1" --format=raw -f -o mounted' \
+        - "$VMA_SINK" <&8
+    expect_message 'is a mount point'
+    exec 8>&-
+fi

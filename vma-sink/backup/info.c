@@ -9,7 +9,6 @@
 #include "backup/error.h"
 
 #define NAME_MAX_BYTES 255
-#define CONFIG_MAX_BYTES 65535
 #define CONFIGS_MAX 256
 
 static void device_free(gpointer data)
@@ -209,10 +208,10 @@ bool backup_info_load_config(BackupInfo *info, const char *path,
                     "cannot read config: %s", local->message);
         return false;
     }
-    if (bytes > CONFIG_MAX_BYTES) {
+    if (bytes > BACKUP_CONFIG_MAX_BYTES) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
                     "cannot add config '%s': it has %zu bytes, more than %d",
-                    path, bytes, CONFIG_MAX_BYTES);
+                    path, bytes, BACKUP_CONFIG_MAX_BYTES);
         return false;
     }
     backup_info_add_config(info, name, data, bytes);

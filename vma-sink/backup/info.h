@@ -15,6 +15,7 @@
 #define BACKUP_CLUSTER_BYTES 65536u
 #define BACKUP_BLOCK_BYTES 4096u
 #define BACKUP_BLOCKS_PER_CLUSTER (BACKUP_CLUSTER_BYTES / BACKUP_BLOCK_BYTES)
+#define BACKUP_CONFIG_MAX_BYTES 65535u
 #define BACKUP_DEVICE_IDS 256u          /* size of a table indexed by id */
 
 typedef struct BackupDevice {
@@ -59,7 +60,7 @@ BackupConfig *backup_info_find_config(const BackupInfo *info, const char *name);
 /*
  * Reads the file PATH into a new config called NAME, or like the file's last
  * path component where NAME is NULL.  False if it can't be read, is larger than
- * 65535 bytes, has an unusable name or one that is there already.
+ * BACKUP_CONFIG_MAX_BYTES, has an unusable name or one that is there already.
  */
 bool backup_info_load_config(BackupInfo *info, const char *path,
                              const char *name, GError **error);

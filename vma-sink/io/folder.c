@@ -26,13 +26,21 @@ struct IoFolder {
     /* Set at creation, never changed. */
     char *path;
     int fd;
-    bool replaces;              /* there was a folder of that name */
-    mode_t mode;                /* of that one */
+    /* A folder that was there and is to be replaced; open, so that no other
+     * one gets its number. */
+    int old_fd;                 /* -1: there was none */
+    struct stat old;
+    GPtrArray *old_files;       /* of IoFolderEntry: all that may be removed */
 
     char *temp;                 /* what is to be removed; NULL: nothing */
     bool finished;              /* then that is what was replaced */
     GPtrArray *files;           /* of File */
 };
+
+static bool replaces(const IoFolder *folder)
+{
+    return folder->old_fd >= 0;
+}
 
 static void file_free(gpointer data)
 {
@@ -47,38 +55,69 @@ static void file_free(gpointer data)
 
 /* Before anything is created */
 
-typedef bool EntryFunc(int folder_fd, const char *name);
-
-/*
- * Calls FUNC with the name of each entry until it returns false: *stopped is
- * that name then, to be freed, or NULL where the folder can't be opened.
- */
-static bool for_each_entry(const char *path, EntryFunc *func, char **stopped)
+static void entry_free(gpointer data)
 {
-    DIR *dir = opendir(path);
-    struct dirent *entry;
+    IoFolderEntry *entry = data;
 
-    *stopped = NULL;
-    if (!dir) {
-        return false;
-    }
-    while (!*stopped && (entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") != 0 &&
-            strcmp(entry->d_name, "..") != 0 &&
-            !func(dirfd(dir), entry->d_name)) {
-            *stopped = g_strdup(entry->d_name);
-        }
-    }
-    closedir(dir);
-    return !*stopped;
+    g_free(entry->name);
+    g_free(entry);
 }
 
-static bool entry_is_file(int folder_fd, const char *name)
+static void set_entry(IoFolderEntry *entry, const struct stat *st)
 {
+    entry->bytes = st->st_size;
+    entry->inode = st->st_ino;
+    entry->changed_ns = st->st_mtim.tv_sec * INT64_C(1000000000) +
+                        st->st_mtim.tv_nsec;
+}
+
+static bool add_entry(GPtrArray *entries, int fd, const char *name,
+                      GError **error)
+{
+    IoFolderEntry *entry;
     struct stat st;
 
-    return fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           S_ISREG(st.st_mode);
+    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !S_ISREG(st.st_mode)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "it holds '%s', and only a folder of regular files is "
+                    "replaced", name);
+        return false;
+    }
+    entry = g_new0(IoFolderEntry, 1);
+    entry->name = g_strdup(name);
+    set_entry(entry, &st);
+    g_ptr_array_add(entries, entry);
+    return true;
+}
+
+/* The files of a folder that has nothing else; NULL on error. */
+static GPtrArray *list_files(int fd, GError **error)
+{
+    g_autoptr(GPtrArray) entries = g_ptr_array_new_with_free_func(entry_free);
+    int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = own < 0 ? NULL : fdopendir(own);
+    struct dirent *entry;
+    bool ok = true;
+
+    if (!dir) {
+        backup_error_set_errno(error, errno, "cannot read it");
+        if (own >= 0) {
+            close(own);
+        }
+        return NULL;
+    }
+    while (ok && (errno = 0, entry = readdir(dir))) {
+        ok = strcmp(entry->d_name, ".") == 0 ||
+             strcmp(entry->d_name, "..") == 0 ||
+             add_entry(entries, fd, entry->d_name, error);
+    }
+    if (ok && errno) {
+        backup_error_set_errno(error, errno, "cannot read it");
+        ok = false;
+    }
+    closedir(dir);
+    return ok ? g_steal_pointer(&entries) : NULL;
 }
 
 static bool set_usage(GError **error, const char *path, const char *why)
@@ -88,29 +127,42 @@ static bool set_usage(GError **error, const char *path, const char *why)
     return false;
 }
 
-/* A folder that would be replaced, and so removed in the end. */
-static bool check_old(const char *path, GError **error)
+static bool is_mount_point(int fd)
 {
-    g_autofree char *other = NULL;
+    struct statx st;
 
-    if (for_each_entry(path, entry_is_file, &other)) {
-        return true;
-    }
-    if (other) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                    "cannot replace '%s': it holds '%s', and only a folder of "
-                    "regular files is replaced", path, other);
-    } else {
-        backup_error_set_errno(error, errno, "cannot open folder '%s'", path);
-    }
-    return false;
+    /* An older kernel does not tell; most have another device number. */
+    return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) == 0 &&
+           st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
-/* *old tells of the folder that is there; its mode is 0 if there is none. */
-static bool check_target(const char *path, bool overwrite, struct stat *old,
+/* A folder that would be replaced, and so removed in the end. */
+static bool open_old(IoFolder *folder, IoFolderMayGo *may_go, GError **error)
+{
+    folder->old_fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+                          O_CLOEXEC);
+    if (folder->old_fd < 0 || fstat(folder->old_fd, &folder->old) < 0) {
+        backup_error_set_errno(error, errno, "cannot open folder '%s'",
+                               folder->path);
+        return false;
+    }
+    if (is_mount_point(folder->old_fd)) {
+        return set_usage(error, folder->path, "it is a mount point");
+    }
+    folder->old_files = list_files(folder->old_fd, error);
+    if (!folder->old_files || !may_go(folder->old_files, error)) {
+        g_prefix_error(error, "cannot replace '%s': ", folder->path);
+        return false;
+    }
+    return true;
+}
+
+static bool check_target(IoFolder *folder, IoFolderMayGo *may_go,
                          GError **error)
 {
+    const char *path = folder->path;
     g_autofree char *base = g_path_get_basename(path);
+    struct stat st;
 
     if (!*path) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
@@ -121,32 +173,31 @@ static bool check_target(const char *path, bool overwrite, struct stat *old,
         strcmp(base, "/") == 0) {
         return set_usage(error, path, "it is no name for a new folder");
     }
-    if (lstat(path, old) < 0) {
-        old->st_mode = 0;
+    if (lstat(path, &st) < 0) {
         return true;
     }
-    if (!S_ISDIR(old->st_mode)) {
+    if (!S_ISDIR(st.st_mode)) {
         return set_usage(error, path, "it exists and is not a folder");
     }
-    if (!overwrite) {
+    if (!may_go) {
         return set_usage(error, path, "folder exists (--force replaces it)");
     }
-    return check_old(path, error);
+    return open_old(folder, may_go, error);
 }
 
 /* A folder that finish() could not sync is found now, and not then. */
-static bool check_parent(const char *path, const struct stat *old,
-                         GError **error)
+static bool check_parent(const IoFolder *folder, GError **error)
 {
-    int fd = io_open_parent(path, error);
+    int fd = io_open_parent(folder->path, error);
     struct stat st;
     bool ok;
 
     if (fd < 0) {
         return false;
     }
-    ok = !old->st_mode || fstat(fd, &st) < 0 || st.st_dev == old->st_dev ||
-         set_usage(error, path, "it is a mount point");
+    ok = !replaces(folder) || fstat(fd, &st) < 0 ||
+         st.st_dev == folder->old.st_dev ||
+         set_usage(error, folder->path, "it is a mount point");
     close(fd);
     return ok;
 }
@@ -184,7 +235,7 @@ static bool create_temp(IoFolder *folder, GError **error)
         return false;
     }
     folder->temp = g_steal_pointer(&temp);
-    if (folder->replaces && !check_exchange(folder, error)) {
+    if (replaces(folder) && !check_exchange(folder, error)) {
         return false;
     }
     folder->fd = open(folder->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -196,24 +247,21 @@ static bool create_temp(IoFolder *folder, GError **error)
     return true;
 }
 
-IoFolder *io_folder_new(const char *path, bool overwrite, GError **error)
+IoFolder *io_folder_new(const char *path, IoFolderMayGo *may_go,
+                        GError **error)
 {
     g_autoptr(IoFolder) folder = g_new0(IoFolder, 1);
-    struct stat old;
 
     folder->fd = -1;
+    folder->old_fd = -1;
     folder->path = g_strdup(path);
     folder->files = g_ptr_array_new_with_free_func(file_free);
     for (size_t i = strlen(path); i > 1 && folder->path[i - 1] == '/'; i--) {
         folder->path[i - 1] = 0;
     }
-    if (!check_target(folder->path, overwrite, &old, error) ||
-        !check_parent(folder->path, &old, error)) {
-        return NULL;
-    }
-    folder->replaces = old.st_mode != 0;
-    folder->mode = old.st_mode & 0777;
-    return create_temp(folder, error) ? g_steal_pointer(&folder) : NULL;
+    return check_target(folder, may_go, error) &&
+           check_parent(folder, error) &&
+           create_temp(folder, error) ? g_steal_pointer(&folder) : NULL;
 }
 
 int io_folder_add(IoFolder *folder, const char *name, GError **error)
@@ -263,9 +311,9 @@ static bool sync_all(const IoFolder *folder, GError **error)
             return false;
         }
     }
-    if (folder->replaces) {
+    if (replaces(folder)) {
         /* Where the file system has no modes there is nothing to set. */
-        (void)fchmod(folder->fd, folder->mode);
+        (void)fchmod(folder->fd, folder->old.st_mode & 0777);
     }
     /* EINVAL: this file system has no such thing as syncing a folder. */
     if (fsync(folder->fd) < 0 && errno != EINVAL) {
@@ -275,18 +323,40 @@ static bool sync_all(const IoFolder *folder, GError **error)
     return !io_interrupted(error);
 }
 
-static bool entry_unlink(int folder_fd, const char *name)
+static bool is_unchanged(int fd, const IoFolderEntry *entry)
 {
-    return !entry_is_file(folder_fd, name) ||
-           unlinkat(folder_fd, name, 0) == 0;
+    IoFolderEntry now;
+    struct stat st;
+
+    if (fstatat(fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !S_ISREG(st.st_mode)) {
+        return false;
+    }
+    set_entry(&now, &st);
+    return now.inode == entry->inode && now.bytes == entry->bytes &&
+           now.changed_ns == entry->changed_ns;
 }
 
-/* What is no file, and was not there when the backup began, stays. */
+/*
+ * What somebody has put there or changed since the backup began stays, and so
+ * does what is not the folder that was there then.  Nothing is looked up by a
+ * path, which others may change.
+ */
 static void remove_old(IoFolder *folder)
 {
-    g_autofree char *other = NULL;
+    struct stat st;
 
-    (void)for_each_entry(folder->temp, entry_unlink, &other);
+    if (lstat(folder->temp, &st) < 0 || st.st_dev != folder->old.st_dev ||
+        st.st_ino != folder->old.st_ino) {
+        return;
+    }
+    for (guint i = 0; i < folder->old_files->len; i++) {
+        const IoFolderEntry *entry = g_ptr_array_index(folder->old_files, i);
+
+        if (is_unchanged(folder->old_fd, entry)) {
+            unlinkat(folder->old_fd, entry->name, 0);
+        }
+    }
     if (rmdir(folder->temp) == 0) {
         g_clear_pointer(&folder->temp, g_free);
     }
@@ -297,7 +367,7 @@ bool io_folder_finish(IoFolder *folder, GError **error)
     if (!sync_all(folder, error)) {
         return false;
     }
-    if ((folder->replaces ? exchange(folder->temp, folder->path)
+    if ((replaces(folder) ? exchange(folder->temp, folder->path)
                           : io_rename_new(folder->temp, folder->path)) < 0) {
         backup_error_set_errno(error, errno, "cannot rename '%s' to '%s'",
                                folder->temp, folder->path);
@@ -305,12 +375,12 @@ bool io_folder_finish(IoFolder *folder, GError **error)
     }
     if (!io_sync_parent(folder->path, error)) {
         /* The name may not survive a loss of power, so this is no success. */
-        (void)(folder->replaces ? exchange(folder->path, folder->temp)
+        (void)(replaces(folder) ? exchange(folder->path, folder->temp)
                                 : rename(folder->path, folder->temp));
         return false;
     }
     folder->finished = true;
-    if (folder->replaces) {
+    if (replaces(folder)) {
         remove_old(folder);
     } else {
         g_clear_pointer(&folder->temp, g_free);
@@ -339,6 +409,10 @@ void io_folder_free(IoFolder *folder)
     if (folder->fd >= 0) {
         close(folder->fd);
     }
+    if (folder->old_fd >= 0) {
+        close(folder->old_fd);
+    }
+    g_clear_pointer(&folder->old_files, g_ptr_array_unref);
     g_ptr_array_unref(folder->files);
     g_free(folder->temp);
     g_free(folder->path);

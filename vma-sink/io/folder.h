@@ -14,15 +14,35 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct IoFolder IoFolder;
 
+/* A regular file of a folder that would be replaced. */
+typedef struct IoFolderEntry {
+    char *name;
+    uint64_t bytes;
+    /* This file, and not another one of that name or size. */
+    uint64_t inode;
+    int64_t changed_ns;
+} IoFolderEntry;
+
 /*
- * OVERWRITE permits PATH to be a folder that holds nothing but regular files:
- * it is replaced as a whole by finish(), and its mode is kept.  Whatever is
- * known to be in the way of that is an error now.
+ * Whether a folder that holds these files (of IoFolderEntry), and nothing else,
+ * may be removed; if not, *error says what it holds.
  */
-IoFolder *io_folder_new(const char *path, bool overwrite, GError **error);
+typedef bool IoFolderMayGo(const GPtrArray *entries, GError **error);
+
+/*
+ * PATH may be a folder of regular files of which MAY_GO, unless it is NULL,
+ * says so: it is replaced as a whole by finish(), and its mode is kept.
+ * Whatever is known to be in the way of that is an error now.
+ *
+ * Of that folder exactly what MAY_GO has seen is removed, and where another one
+ * has got its name meanwhile, nothing.
+ */
+IoFolder *io_folder_new(const char *path, IoFolderMayGo *may_go,
+                        GError **error);
 
 /* Discards the folder unless it was finished. */
 void io_folder_free(IoFolder *folder);
@@ -40,7 +60,10 @@ int io_folder_add(IoFolder *folder, const char *name, GError **error);
  */
 bool io_folder_finish(IoFolder *folder, GError **error);
 
-/* After finish(): what is left of a folder that was replaced; mostly NULL. */
+/*
+ * After finish(): where what was replaced is now, if not all of it is removed;
+ * mostly NULL.
+ */
 const char *io_folder_leftover(const IoFolder *folder);
 
 #endif /* IO_FOLDER_H */

@@ -12,6 +12,7 @@
 
 #include "backup/error.h"
 #include "backup/file-names.h"
+#include "io/commit.h"
 #include "io/folder.h"
 #include "io/io.h"
 #include "io/zero.h"
@@ -28,6 +29,38 @@ typedef struct RawOutput {
     uint8_t *buffer;            /* ROOM_CLUSTERS; NULL: not begun */
 } RawOutput;
 
+/*
+ * A folder that looks like one of these: at least one image, and beside the
+ * images nothing that could not be a configuration.  An empty
+ * folder has nothing to lose.
+ */
+static bool may_go(const GPtrArray *entries, GError **error)
+{
+    guint images = 0;
+
+    for (guint i = 0; i < entries->len; i++) {
+        const IoFolderEntry *entry = g_ptr_array_index(entries, i);
+        const char *name = entry->name;
+
+        if (g_str_has_prefix(name, "disk-") && g_str_has_suffix(name, ".raw")) {
+            images++;
+        } else if (entry->bytes > BACKUP_CONFIG_MAX_BYTES || *name == '.' ||
+                   strstr(name, ".vma") ||
+                   g_str_has_suffix(name, IO_TEMP_SUFFIX)) {
+            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                        "it holds '%s', and only a folder of images "
+                        "disk-NAME.raw and configurations is replaced", name);
+            return false;
+        }
+    }
+    if (entries->len > 0 && images == 0) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "it holds files and no image disk-NAME.raw");
+        return false;
+    }
+    return true;
+}
+
 static SinkOutput *raw_open(const SinkOptions *options, GError **error)
 {
     const char *path = options->path;
@@ -40,7 +73,7 @@ static SinkOutput *raw_open(const SinkOptions *options, GError **error)
                     "output");
         return NULL;
     }
-    folder = io_folder_new(path, options->overwrite, error);
+    folder = io_folder_new(path, options->overwrite ? may_go : NULL, error);
     if (!folder) {
         return NULL;
     }
