@@ -7,6 +7,13 @@
  * that, and SIGUSR1 needs no handler: it is blocked everywhere (io/io.h), and
  * the thread takes it from a descriptor.
  *
+ * Only the thread writes, and never with the lock held: where standard error
+ * takes no more it is the thread that hangs, for as long as it likes, and a
+ * backup goes on to its end.  What must be shown in order, such as a change of
+ * the phase, is a line in a queue.  Where the program has to wait for the thread,
+ * to print something itself or to end, it waits for a second; then the thread is
+ * left alone, and owns a share of all this as long as it lives.
+ *
  * The bar uses carriage return and spaces only, which any terminal understands.
  */
 #include "cli/progress.h"
@@ -28,6 +35,10 @@
 
 #define BAR_PERIOD_MS 100
 #define JSON_PERIOD_MS 1000
+/* How long a standard error that takes no more holds up the program. */
+#define PATIENCE_US G_USEC_PER_SEC
+/* More are not kept: a phase lasts longer than it takes to write a line. */
+#define MAX_LINES 16u
 #define DEFAULT_COLUMNS 80
 /* The rate shown follows the real one within about so many seconds. */
 #define RATE_SECONDS 3.0
@@ -51,10 +62,13 @@ struct Progress {
     int64_t start_us;
     GThread *thread;            /* NULL: there is none, so nothing is shown */
     int signal_fd;
-    int stop_fd;
+    int wake_fd;
 
-    /* What is reported; protected by lock, which is never held for long. */
+    /* Protected by lock, which is never held for long. */
     GMutex lock;
+    GCond written;              /* writing has become false */
+
+    /* What is reported. */
     uint64_t bytes;
     uint64_t zero_bytes;
     uint64_t total_bytes;
@@ -64,8 +78,13 @@ struct Progress {
     const char *phase;          /* NULL: waiting or busy */
     int64_t phase_us;           /* since when */
 
-    /* What is shown; protected by screen, which is held while printing. */
-    GMutex screen;
+    GQueue lines;               /* to be written before anything else */
+    bool ending;                /* what is there is written, then no more */
+
+    /* What is shown. */
+    bool writing;               /* the thread is, or is about to */
+    bool stuck;                 /* it was waited for in vain */
+    bool ended;                 /* it writes nothing any more */
     int64_t sampled_us;
     uint64_t sampled_bytes;
     double rate;                /* bytes per second */
@@ -91,7 +110,7 @@ gboolean progress_parse(const char *option, const char *value, gpointer data,
     return FALSE;
 }
 
-/* What there is to show */
+/* What there is to show; all of these with lock held */
 
 static int64_t age_us(int64_t now_us, int64_t since_us)
 {
@@ -99,12 +118,9 @@ static int64_t age_us(int64_t now_us, int64_t since_us)
 }
 
 /* A copy of what was reported, at NOW_US. */
-static ProgressState get_state(Progress *p, int64_t now_us)
+static ProgressState get_state(const Progress *p, int64_t now_us)
 {
-    ProgressState state;
-
-    g_mutex_lock(&p->lock);
-    state = (ProgressState) {
+    return (ProgressState) {
         .phase = p->phase ? p->phase : p->busy_us ? p->busy : "waiting",
         .busy = !p->phase && p->busy_us,
         .phase_seconds = age_us(now_us, p->phase_us) / 1e6,
@@ -115,11 +131,6 @@ static ProgressState get_state(Progress *p, int64_t now_us)
         .buffered_bytes = p->buffered ? p->buffered(p->buffered_opaque)
                                       : PROGRESS_UNKNOWN,
     };
-    if (p->sampled_us == 0) {
-        p->sampled_us = p->busy_us;
-    }
-    g_mutex_unlock(&p->lock);
-    return state;
 }
 
 /* The same with the rate, which each call brings up to date. */
@@ -127,8 +138,12 @@ static ProgressState sample(Progress *p)
 {
     int64_t now_us = g_get_monotonic_time();
     ProgressState state = get_state(p, now_us);
-    double seconds = (now_us - p->sampled_us) / 1e6;
+    double seconds;
 
+    if (p->sampled_us == 0) {
+        p->sampled_us = p->busy_us;
+    }
+    seconds = (now_us - p->sampled_us) / 1e6;
     if (p->sampled_us != 0 && seconds > 0) {
         double now = (state.bytes - MIN(state.bytes, p->sampled_bytes)) /
                      seconds;
@@ -150,7 +165,7 @@ static double average_rate(const Progress *p, int64_t now_us)
     return p->bytes / MAX(seconds, 1e-6);
 }
 
-/* Showing it; all of these with screen held */
+/* As text; all of these with lock held */
 
 /*
  * Of the programs of a pipeline one draws its bar: the terminal itself is
@@ -179,65 +194,152 @@ static size_t terminal_columns(void)
     return size.ws_col;
 }
 
-static void clear(Progress *p)
+static void append_clear(Progress *p, GString *out)
 {
     if (p->drawn_columns > 0) {
-        fprintf(stderr, "\r%*s\r", (int)p->drawn_columns, "");
-        fflush(stderr);
+        g_string_append_printf(out, "\r%*s\r", (int)p->drawn_columns, "");
         p->drawn_columns = 0;
     }
 }
 
-static void draw(Progress *p)
+static void append_bar(Progress *p, GString *out)
 {
     ProgressState state = sample(p);
     g_autofree char *text = NULL;
     size_t used;
 
-    if (p->sampled_us == 0 || g_get_monotonic_time() < p->hold_until_us ||
-        !claim_terminal(p)) {
+    if (p->sampled_us == 0 || !claim_terminal(p)) {
         return;
     }
     text = progress_text_bar(&state, terminal_columns() - 1);
     used = strlen(text);
-    fprintf(stderr, "\r%s%*s", text,
-            (int)(MAX(p->drawn_columns, used) - used), "");
-    fflush(stderr);
+    g_string_append_printf(out, "\r%s%*s", text,
+                           (int)(MAX(p->drawn_columns, used) - used), "");
     p->drawn_columns = used;
 }
 
-static void print_json(Progress *p)
+static void append_json(Progress *p, GString *out)
 {
     ProgressState state = sample(p);
     g_autofree char *text = progress_text_json(&state, -1, NULL);
 
-    fprintf(stderr, "%s\n", text);
+    g_string_append_printf(out, "%s\n", text);
 }
 
 /* For SIGUSR1. */
-static void print_line(Progress *p)
+static void append_line(Progress *p, GString *out)
 {
     ProgressState state = sample(p);
     g_autofree char *text = progress_text_line(&state);
 
-    clear(p);
-    fprintf(stderr, "%s: %s\n", g_get_prgname(), text);
+    append_clear(p, out);
+    g_string_append_printf(out, "%s: %s\n", g_get_prgname(), text);
 }
 
-static void show(Progress *p, bool asked)
+/* DUE: the time has come for another line of JSON. */
+static void append_progress(Progress *p, GString *out, bool asked, bool due)
 {
-    g_mutex_lock(&p->screen);
     if (p->mode == PROGRESS_JSON) {
-        print_json(p);
+        if (asked || due) {
+            append_json(p, out);
+        }
     } else if (asked) {
-        print_line(p);
+        append_line(p, out);
+    } else if (p->mode == PROGRESS_BAR &&
+               g_get_monotonic_time() < p->hold_until_us) {
+        append_clear(p, out);
     } else if (p->mode == PROGRESS_BAR) {
-        draw(p);
+        append_bar(p, out);
     }
-    g_mutex_unlock(&p->screen);
+}
+
+static void append_end(Progress *p, GString *out)
+{
+    append_clear(p, out);
+    if (p->terminal_fd >= 0 && !p->claimed) {
+        /* Another program's bar stands where our last words would go. */
+        g_string_append_c(out, '\n');
+    }
 }
 
 /* The thread */
+
+/* May take for ever.  What can't be written is lost. */
+static void write_text(const GString *text)
+{
+    struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+    size_t done = 0;
+
+    while (done < text->len) {
+        ssize_t n = write(STDERR_FILENO, text->str + done, text->len - done);
+
+        if (n >= 0) {
+            done += n;
+        } else if (errno == EAGAIN) {
+            (void)poll(&fd, 1, -1);
+        } else if (errno != EINTR) {
+            return;
+        }
+    }
+}
+
+static void append_queued(Progress *p, GString *out)
+{
+    char *line;
+
+    while ((line = g_queue_pop_head(&p->lines))) {
+        g_string_append(out, line);
+        g_free(line);
+    }
+}
+
+/* Writes what there is; false: that was the end. */
+static bool show(Progress *p, bool asked, bool due)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+    bool ending;
+
+    g_mutex_lock(&p->lock);
+    ending = p->ending;
+    if (ending) {
+        append_end(p, out);
+    }
+    append_queued(p, out);
+    if (!ending) {
+        append_progress(p, out, asked, due);
+    }
+    p->writing = true;
+    g_mutex_unlock(&p->lock);
+
+    write_text(out);
+
+    g_mutex_lock(&p->lock);
+    p->writing = false;
+    p->stuck = false;
+    p->ended = ending;
+    g_cond_broadcast(&p->written);
+    g_mutex_unlock(&p->lock);
+    return !ending;
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static void destroy(gpointer opaque)
+{
+    Progress *p = opaque;
+
+    close_fd(p->signal_fd);
+    close_fd(p->wake_fd);
+    close_fd(p->terminal_fd);
+    g_queue_clear_full(&p->lines, g_free);
+    g_mutex_clear(&p->lock);
+    g_cond_clear(&p->written);
+}
 
 static gpointer watch(gpointer opaque)
 {
@@ -245,19 +347,21 @@ static gpointer watch(gpointer opaque)
     int period_ms = p->mode == PROGRESS_BAR ? BAR_PERIOD_MS :
                     p->mode == PROGRESS_JSON ? JSON_PERIOD_MS : -1;
     struct pollfd fds[] = {
-        { .fd = p->stop_fd, .events = POLLIN },
+        { .fd = p->wake_fd, .events = POLLIN },
         { .fd = p->signal_fd, .events = POLLIN },
     };
+    bool asked, due;
 
-    for (;;) {
+    do {
         struct signalfd_siginfo info;
+        eventfd_t count;
 
-        (void)poll(fds, G_N_ELEMENTS(fds), period_ms);
-        if (fds[0].revents) {
-            return NULL;
-        }
-        show(p, read(p->signal_fd, &info, sizeof(info)) > 0);
-    }
+        due = poll(fds, G_N_ELEMENTS(fds), period_ms) == 0;
+        (void)eventfd_read(p->wake_fd, &count);
+        asked = read(p->signal_fd, &info, sizeof(info)) > 0;
+    } while (show(p, asked, due));
+    g_atomic_rc_box_release_full(p, destroy);
+    return NULL;
 }
 
 /* A failure only means that nothing is shown. */
@@ -268,30 +372,115 @@ static void start_thread(Progress *p)
     sigemptyset(&asked);
     sigaddset(&asked, SIGUSR1);
     p->signal_fd = signalfd(-1, &asked, SFD_NONBLOCK | SFD_CLOEXEC);
-    p->stop_fd = eventfd(0, EFD_CLOEXEC);
-    if (p->signal_fd < 0 || p->stop_fd < 0) {
+    p->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (p->signal_fd < 0 || p->wake_fd < 0) {
         return;
     }
     /* Those that end the program are for the thread that may be blocked. */
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
-    p->thread = g_thread_try_new("progress", watch, p, NULL);
+    p->thread = g_thread_try_new("progress", watch, g_atomic_rc_box_acquire(p),
+                                 NULL);
+    if (!p->thread) {
+        g_atomic_rc_box_release(p);
+    }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-static void stop_thread(Progress *p)
+/* The program's side; these with lock held */
+
+static void wake(const Progress *p)
 {
     if (p->thread) {
-        eventfd_write(p->stop_fd, 1);
-        g_thread_join(g_steal_pointer(&p->thread));
+        (void)eventfd_write(p->wake_fd, 1);
     }
 }
 
-/* The program's side */
+/* Takes the text. */
+static void queue_line(Progress *p, char *text)
+{
+    if (p->thread && p->lines.length < MAX_LINES) {
+        g_queue_push_tail(&p->lines, text);
+        wake(p);
+    } else {
+        g_free(text);
+    }
+}
+
+static void queue_json(Progress *p)
+{
+    GString *line = g_string_new(NULL);
+
+    append_json(p, line);
+    queue_line(p, g_string_free(line, FALSE));
+}
+
+typedef bool WrittenFunc(const Progress *p);
+
+static bool nothing_left(const Progress *p)
+{
+    return !p->writing && p->drawn_columns == 0 && p->lines.length == 0;
+}
+
+static bool has_ended(const Progress *p)
+{
+    return p->ended;
+}
+
+/* For a second, once: who takes no more now takes no more then. */
+static void wait_written(Progress *p, WrittenFunc *enough)
+{
+    int64_t until_us = g_get_monotonic_time() + PATIENCE_US;
+
+    while (p->thread && !p->stuck && !enough(p)) {
+        p->stuck = !g_cond_wait_until(&p->written, &p->lock, until_us) &&
+                   !enough(p);
+    }
+}
+
+/* A machine that reads nothing any more still waits for the exit code. */
+static void drop_messages(void)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    if (null >= 0) {
+        (void)dup2(null, STDERR_FILENO);
+        close(null);
+    }
+}
+
+/* LAST is shown after all else; NULL: nothing is. */
+static void stop_thread(Progress *p, char *last)
+{
+    bool ended;
+
+    if (!p->thread) {
+        g_free(last);
+        return;
+    }
+    g_mutex_lock(&p->lock);
+    if (last) {
+        /* Whatever is lost, it is not this one. */
+        g_queue_push_tail(&p->lines, last);
+    }
+    p->ending = true;
+    wake(p);
+    wait_written(p, has_ended);
+    ended = p->ended;
+    g_mutex_unlock(&p->lock);
+    if (ended) {
+        g_thread_join(g_steal_pointer(&p->thread));
+    } else {
+        g_thread_unref(g_steal_pointer(&p->thread));
+        if (p->mode == PROGRESS_JSON) {
+            drop_messages();
+        }
+    }
+}
 
 Progress *progress_new(const char *busy)
 {
-    Progress *p = g_new0(Progress, 1);
+    Progress *p = g_atomic_rc_box_new0(Progress);
 
     p->mode = chosen_mode != PROGRESS_AUTO ? chosen_mode :
               isatty(STDERR_FILENO) ? PROGRESS_BAR : PROGRESS_NONE;
@@ -302,51 +491,38 @@ Progress *progress_new(const char *busy)
     p->zero_bytes = PROGRESS_UNKNOWN;
     p->terminal_fd = -1;
     g_mutex_init(&p->lock);
-    g_mutex_init(&p->screen);
-    if (p->mode == PROGRESS_JSON) {
-        show(p, false);
-    }
+    g_cond_init(&p->written);
+    g_queue_init(&p->lines);
     start_thread(p);
-    return p;
-}
-
-static void close_fd(int fd)
-{
-    if (fd >= 0) {
-        close(fd);
+    if (p->mode == PROGRESS_JSON) {
+        g_mutex_lock(&p->lock);
+        queue_json(p);
+        g_mutex_unlock(&p->lock);
     }
+    return p;
 }
 
 void progress_free(Progress *p)
 {
     if (p) {
-        stop_thread(p);
-        clear(p);
-        close_fd(p->signal_fd);
-        close_fd(p->stop_fd);
-        close_fd(p->terminal_fd);
-        g_mutex_clear(&p->lock);
-        g_mutex_clear(&p->screen);
-        g_free(p);
+        stop_thread(p, NULL);
+        g_atomic_rc_box_release_full(p, destroy);
     }
 }
 
 void progress_update(Progress *p, uint64_t done, uint64_t zero, uint64_t total)
 {
-    bool first;
-
     g_mutex_lock(&p->lock);
     p->bytes = done;
     p->zero_bytes = zero;
     p->total_bytes = total;
-    first = p->busy_us == 0;
-    if (first) {
+    if (p->busy_us == 0) {
         p->busy_us = p->phase_us = g_get_monotonic_time();
+        if (p->mode == PROGRESS_JSON) {
+            queue_json(p);
+        }
     }
     g_mutex_unlock(&p->lock);
-    if (first && p->mode == PROGRESS_JSON) {
-        show(p, false);
-    }
 }
 
 void progress_watch_buffer(Progress *p, ProgressBufferedFunc *func,
@@ -360,47 +536,48 @@ void progress_watch_buffer(Progress *p, ProgressBufferedFunc *func,
 
 void progress_phase(Progress *p, const char *phase)
 {
-    bool changed;
-
     g_mutex_lock(&p->lock);
-    changed = g_strcmp0(p->phase, phase) != 0;
-    if (changed) {
+    if (g_strcmp0(p->phase, phase) != 0) {
         p->phase = phase;
         p->phase_us = g_get_monotonic_time();
+        if (p->mode == PROGRESS_JSON) {
+            queue_json(p);
+        }
+        wake(p);
     }
     g_mutex_unlock(&p->lock);
-    if (changed) {
-        show(p, false);
-    }
 }
 
 void progress_clear(Progress *p)
 {
-    g_mutex_lock(&p->screen);
-    clear(p);
+    g_mutex_lock(&p->lock);
     p->hold_until_us = g_get_monotonic_time() + BAR_PERIOD_MS * 1000;
-    g_mutex_unlock(&p->screen);
+    if (!nothing_left(p)) {
+        wake(p);
+        wait_written(p, nothing_left);
+    }
+    g_mutex_unlock(&p->lock);
+}
+
+/* Of the end. */
+static char *last_line(Progress *p, const GError *error)
+{
+    int64_t now_us = g_get_monotonic_time();
+    g_autofree char *text = NULL;
+    ProgressState state;
+
+    g_mutex_lock(&p->lock);
+    state = get_state(p, now_us);
+    state.rate = average_rate(p, now_us);
+    g_mutex_unlock(&p->lock);
+    text = progress_text_json(&state, error ? cli_exit_code(error) : 0,
+                              error ? error->message : NULL);
+    return g_strdup_printf("%s\n", text);
 }
 
 void progress_end(Progress *p, const GError *error)
 {
-    int64_t now_us = g_get_monotonic_time();
-
-    stop_thread(p);
-    clear(p);
-    if (p->terminal_fd >= 0 && !p->claimed) {
-        /* Another program's bar stands where our last words would go. */
-        fputc('\n', stderr);
-    }
-    if (p->mode == PROGRESS_JSON) {
-        ProgressState state = get_state(p, now_us);
-        g_autofree char *text = NULL;
-
-        state.rate = average_rate(p, now_us);
-        text = progress_text_json(&state, error ? cli_exit_code(error) : 0,
-                                  error ? error->message : NULL);
-        fprintf(stderr, "%s\n", text);
-    }
+    stop_thread(p, p->mode == PROGRESS_JSON ? last_line(p, error) : NULL);
 }
 
 void progress_print(const Progress *p)

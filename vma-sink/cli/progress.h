@@ -28,9 +28,10 @@ gboolean progress_parse(const char *option, const char *value, gpointer data,
  * what the phase is called from the first progress_update() on.
  *
  * A thread of its own shows what there is, so SIGUSR1 is answered whatever the
- * program waits for, and a terminal that takes no more holds up nothing but
- * that thread, and the functions below that print.  It needs io_catch_signals()
- * to have been called, and no thread before that.
+ * program waits for, and a standard error that takes no more holds up nothing
+ * but that thread: of the functions below progress_clear() and progress_end()
+ * wait for it, for a second at most, and what is not written then may be lost.
+ * It needs io_catch_signals() to have been called, and no thread before that.
  */
 Progress *progress_new(const char *busy);
 
@@ -59,12 +60,13 @@ void progress_watch_buffer(Progress *progress, ProgressBufferedFunc *func,
  */
 void progress_phase(Progress *progress, const char *phase);
 
-/* Makes room for a message on standard error. */
+/* Makes room for a message on standard error, and waits until it is there. */
 void progress_clear(Progress *progress);
 
 /*
  * The end, with ERROR or, where that is NULL, well: clears the bar, and shows
- * nothing any more but, as JSON, the result.
+ * nothing any more but, as JSON, the result.  Where nobody reads the JSON all
+ * further messages on standard error are dropped.
  */
 void progress_end(Progress *progress, const GError *error);
 
