@@ -46,7 +46,7 @@ for from in ours.vma ours.vma.zst; do
 done
 expect_message "x.vma.zst: 3 disks, 42.4 MiB"
 for options in '--compress=zstd:9 -T 1' '--frame-size=1 --compress=zstd:1' \
-    '--frame-size=64M'; do
+    '--frame-size=32M'; do
     # shellcheck disable=SC2086 # several options
     expect_exit 0 "$VMA_SINK" $options -o sink.zst < stream
     # shellcheck disable=SC2086
