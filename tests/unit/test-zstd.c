@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <zstd.h>
 
+#include "io/io.h"
 #include "io/output.h"
 #include "io/zstd-reader.h"
 #include "io/zstd-table.h"
@@ -361,6 +363,75 @@ static void test_writer_freed(void)
         io_zstd_writer_free(writer);
         file_clear(&f);
     }
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+/* A frame of bytes that take long to compress, at the highest level. */
+static IoZstdWriter *give_large(File *f, GByteArray *content)
+{
+    const size_t bytes = 5 << 20;
+    g_autoptr(GError) error = NULL;
+    IoZstdWriter *writer = io_zstd_writer_new(f->output, IO_ZSTD_LEVEL_MAX, 1,
+                                              bytes, &error);
+    uint8_t *room = io_zstd_writer_room(writer, &error);
+
+    /* Many short matches everywhere. */
+    fill_pattern(room, bytes, 1);
+    for (size_t i = 0; i < bytes; i++) {
+        room[i] &= 0x3f;
+    }
+    g_byte_array_append(content, room, bytes);
+    io_zstd_writer_give(writer, bytes);
+    return writer;
+}
+
+/* One that takes long is whole, and says its size, or is given up. */
+static void test_writer_large_frame(void)
+{
+    g_autoptr(GByteArray) content = g_byte_array_new();
+    g_autofree uint8_t *back = NULL;
+    g_autoptr(GBytes) file = NULL;
+    g_autoptr(GError) error = NULL;
+    File f = file_new();
+    double begun = cpu_seconds();
+    IoZstdWriter *writer = give_large(&f, content);
+    double whole;
+
+    g_assert_nonnull(io_zstd_writer_drain(writer, &error));
+    whole = cpu_seconds() - begun;
+    file = file_bytes(&f);
+    io_zstd_writer_free(writer);
+    file_clear(&f);
+    back = g_malloc(content->len);
+    g_assert_cmpuint(ZSTD_getFrameContentSize(g_bytes_get_data(file, NULL),
+                                              g_bytes_get_size(file)), ==,
+                     content->len);
+    g_assert_cmpuint(ZSTD_decompress(back, content->len,
+                                     g_bytes_get_data(file, NULL),
+                                     g_bytes_get_size(file)), ==,
+                     content->len);
+    g_assert_cmpmem(back, content->len, content->data, content->len);
+
+    /* How much was computed, not how long it took. */
+    f = file_new();
+    begun = cpu_seconds();
+    writer = give_large(&f, content);
+    io_catch_signals();
+    raise(SIGTERM);
+    g_assert_null(io_zstd_writer_drain(writer, &error));
+    io_zstd_writer_free(writer);
+    io_clear_interrupt();
+    assert_kind(error, BACKUP_ERROR_FAILED);
+    g_assert_nonnull(strstr(error->message, "SIGTERM"));
+    g_assert_cmpfloat(cpu_seconds() - begun, <, whole * 2 / 3);
+    file_clear(&f);
 }
 
 /* A write that fails is met by the caller, who can still free. */
@@ -725,6 +796,8 @@ int main(int argc, char **argv)
     g_test_add_func("/zstd-writer/frames-say-their-size", test_writer_frames);
     g_test_add_func("/zstd-writer/bounded-buffers", test_writer_buffers);
     g_test_add_func("/zstd-writer/freed-at-any-moment", test_writer_freed);
+    g_test_add_func("/zstd-writer/large-frame-can-be-given-up",
+                    test_writer_large_frame);
     g_test_add_func("/zstd-writer/a-failed-write-is-an-error",
                     test_writer_output_fails);
     g_test_add_func("/zstd-writer/threads-block-signals",

@@ -10,9 +10,9 @@
  * Only the thread writes, and never with the lock held: where standard error
  * takes no more it is the thread that hangs, for as long as it likes, and a
  * backup goes on to its end.  What must be shown in order, such as a change of
- * the phase, is a line in a queue.  Where the program has to wait for the thread,
- * to print something itself or to end, it waits for a second; then the thread is
- * left alone, and owns a share of all this as long as it lives.
+ * the phase, is a line in a queue.  To print something itself, or to end, the
+ * program waits for the thread for a second; then the thread is left alone, and
+ * owns a share of all this as long as it lives.
  *
  * The bar uses carriage return and spaces only, which any terminal understands.
  */

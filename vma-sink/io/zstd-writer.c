@@ -11,9 +11,10 @@
  * A slot's buffers belong to the caller up to "given", to the thread that took
  * it until "done" is set, then to the caller again.
  *
- * The caller never waits for anything but a thread that computes, which ends by
- * itself, and its own write, which a signal interrupts.  Threads wait for work
- * or the order to stop.
+ * The caller waits for a thread that computes, looking for signals meanwhile,
+ * and for its own write, which a signal interrupts.  Threads wait for work or
+ * the order to stop, and look for that order after every piece of a large
+ * frame: at the highest level one takes half a minute.
  */
 #include "io/zstd-writer.h"
 
@@ -22,9 +23,20 @@
 #include <zstd.h>
 
 #include "backup/error.h"
+#include "io/io.h"
 
 /* One being filled and one that waits, for threads to find work at once. */
 #define MORE_SLOTS 2u
+/*
+ * From this level on a frame larger than that takes many seconds.  It is
+ * compressed piece by piece, each of whole blocks of zstd: that needs a little
+ * more time and memory, but can be given up.
+ */
+#define SLOW_LEVEL 10
+#define AT_ONCE_BYTES (4u << 20)
+#define PIECE_BYTES (256u << 10)
+/* A signal does not end the wait for a thread, so it is looked for. */
+#define SIGNAL_LATENCY_US (G_USEC_PER_SEC / 10)
 
 typedef struct Slot {
     uint8_t *in;
@@ -69,6 +81,41 @@ static Slot *slot_of(IoZstdWriter *w, uint64_t number)
     return &w->slots[number % w->slot_count];
 }
 
+static bool is_stopped(IoZstdWriter *w)
+{
+    bool stop;
+
+    g_mutex_lock(&w->lock);
+    stop = w->stop;
+    g_mutex_unlock(&w->lock);
+    return stop;
+}
+
+/*
+ * A frame that says its size; once W is stopped only a part of one.  Returns
+ * bytes or libzstd's error.
+ */
+static size_t compress_frame(IoZstdWriter *w, ZSTD_CCtx *context, void *frame,
+                             size_t capacity, const void *data, size_t bytes)
+{
+    ZSTD_outBuffer out = { frame, capacity, 0 };
+    ZSTD_inBuffer in = { data, 0, 0 };
+    size_t left;
+
+    if (w->level < SLOW_LEVEL || bytes <= AT_ONCE_BYTES) {
+        return ZSTD_compress2(context, frame, capacity, data, bytes);
+    }
+    ZSTD_CCtx_reset(context, ZSTD_reset_session_only);
+    left = ZSTD_CCtx_setPledgedSrcSize(context, bytes);
+    while (!ZSTD_isError(left) && in.size < bytes && !is_stopped(w)) {
+        in.size += MIN(bytes - in.size, PIECE_BYTES);
+        /* There is room for all of it, so all of it is taken. */
+        left = ZSTD_compressStream2(context, &out, &in, in.size < bytes
+                                    ? ZSTD_e_continue : ZSTD_e_end);
+    }
+    return ZSTD_isError(left) ? left : out.pos;
+}
+
 static void *work(void *opaque)
 {
     Worker *worker = opaque;
@@ -86,7 +133,7 @@ static void *work(void *opaque)
         }
         slot = slot_of(w, w->taken++);
         g_mutex_unlock(&w->lock);
-        slot->result = ZSTD_compress2(worker->context, slot->out,
+        slot->result = compress_frame(w, worker->context, slot->out,
                                       w->out_capacity, slot->in,
                                       slot->in_bytes);
         g_mutex_lock(&w->lock);
@@ -191,7 +238,7 @@ IoZstdWriter *io_zstd_writer_new(IoOutput *output, int level, unsigned threads,
     return g_steal_pointer(&w);
 }
 
-/* A frame that is being compressed is waited for; the others are dropped. */
+/* The frames that are being compressed are given up, the others dropped. */
 static void stop_workers(IoZstdWriter *w)
 {
     g_mutex_lock(&w->lock);
@@ -238,16 +285,28 @@ static bool write_frame(IoZstdWriter *w, const uint8_t *frame, size_t result,
            io_output_write(w->output, frame, result, error);
 }
 
+/* False: a signal came. */
+static bool wait_for(IoZstdWriter *w, const Slot *slot, GError **error)
+{
+    bool interrupted = false;
+
+    g_mutex_lock(&w->lock);
+    while (!slot->done && !interrupted) {
+        g_cond_wait_until(&w->done, &w->lock,
+                          g_get_monotonic_time() + SIGNAL_LATENCY_US);
+        interrupted = !slot->done && io_interrupted(error);
+    }
+    g_mutex_unlock(&w->lock);
+    return !interrupted;
+}
+
 static bool write_oldest(IoZstdWriter *w, GError **error)
 {
     Slot *slot = slot_of(w, w->written);
 
-    g_mutex_lock(&w->lock);
-    while (!slot->done) {
-        g_cond_wait(&w->done, &w->lock);
-    }
-    g_mutex_unlock(&w->lock);
-    if (!write_frame(w, slot->out, slot->result, slot->in_bytes, error)) {
+    if (!wait_for(w, slot, error) ||
+        !write_frame(w, slot->out, slot->result, slot->in_bytes,
+                     error)) {
         return false;
     }
     w->written++;

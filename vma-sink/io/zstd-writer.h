@@ -39,8 +39,8 @@ IoZstdWriter *io_zstd_writer_new(IoOutput *output, int level, unsigned threads,
                                  size_t room_bytes, GError **error);
 
 /*
- * At any moment: drops what was not written, and ends the threads as soon as
- * each is through with the frame that it is compressing.
+ * At any moment: drops what was not written, and ends the threads, which give
+ * up the frames that they are compressing where these take long.
  */
 void io_zstd_writer_free(IoZstdWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoZstdWriter, io_zstd_writer_free)
