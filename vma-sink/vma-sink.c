@@ -48,7 +48,8 @@ static CliCompress compress = {
 
 static const GOptionEntry options[] = {
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output_path,
-      "The archive to create, or - for standard output", "ARCHIVE" },
+      "The archive to create, or - for standard output; or the folder",
+      "OUTPUT" },
     { "format", 0, 0, G_OPTION_ARG_STRING, &format_name,
       "vma (the default), or raw: -o names a folder to create, of an image for "
       "each disk and the configuration files", "FORMAT" },
@@ -342,8 +343,9 @@ int main(int argc, char **argv)
 {
     static const char summary[] =
         "Reads a backup stream, as vma-dump or QEMU's backup command writes\n"
-        "it, on standard input and stores it as a VMA archive.  The archive\n"
-        "appears under its name only once it is whole and on stable storage.\n"
+        "it, on standard input and stores it as a VMA archive, or as a folder\n"
+        "of raw images (--format=raw), which appears under its name only once\n"
+        "it is whole and on stable storage.\n"
         "\n"
         "Examples:\n"
         "  vma-dump --qmp /run/vm1.qmp | vma-sink -o vm1.vma.zst\n"

@@ -61,7 +61,7 @@ def answer(uuid, status, text=b''):
 assert to_sink(0, '3.0 MiB in', 'a.vma') == 0
 os.stat('a.vma')
 # It refuses to start, and fails once it has read the preamble.
-assert to_sink(1, 'vma-dump: ', 'a.vma') == 2
+assert to_sink(1, 'the reader has ended, see its message', 'a.vma') == 2
 assert to_sink(1, 'the reader of the stream has failed: cannot add',
                'b.vma', '-c', 'vm.conf') == 2
 

@@ -6,7 +6,7 @@
 head -c 8M /dev/urandom > disk
 "$VMA_DUMP" d=disk 2> err | head -c 1000 > /dev/null
 [ "${PIPESTATUS[0]}" = 1 ] || fail "exit code"
-expect_message 'the reader has closed the pipe'
+expect_message 'the reader has ended, see its message'
 if [ -e /dev/full ]; then
     expect_exit 1 "$VMA_DUMP" d=disk > /dev/full
     expect_message 'No space left on device'

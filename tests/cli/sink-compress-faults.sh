@@ -39,7 +39,7 @@ expect_message 'No space left'
 "$VMA_SINK" --compress=zstd -T 3 -o - < stream 2> err |
     head -c 5000000 > /dev/null
 [ "${PIPESTATUS[0]}" = 1 ] || fail "exit code ${PIPESTATUS[0]}"
-expect_message 'the reader has closed the pipe'
+expect_message 'the reader has ended, see its message'
 
 # A stream that ends early, or is damaged, with frames on their way.
 head -c 30M stream > short

@@ -15,4 +15,4 @@ expect_message 'No space left'
 exec 8> >(true)
 wait $!
 expect_exit 1 "$VMA_SINK" -o - < "$stream" >&8
-expect_message 'the reader has closed the pipe'
+expect_message 'the reader has ended, see its message'

@@ -139,6 +139,25 @@ static void test_json(void)
     g_assert_cmpuint(json_object_get_size(object), ==, 7);
 }
 
+/* Few digits, whatever the time. */
+static void test_json_seconds(void)
+{
+    ProgressState state = copying;
+
+    for (unsigned ms = 0; ms < 3000; ms++) {
+        g_autofree char *text = NULL;
+        const char *number;
+
+        state.seconds = ms / 1e3;
+        text = progress_text_json(&state, -1, NULL);
+        number = strstr(text, "\"seconds\":") + strlen("\"seconds\":");
+        g_assert_cmpuint(strspn(number, "0123456789."), <=,
+                         strlen("1.0123456789"));
+        g_assert_cmpfloat_with_epsilon(g_ascii_strtod(number, NULL),
+                                       state.seconds, 1e-3);
+    }
+}
+
 static void test_json_unknown(void)
 {
     g_autoptr(JsonObject) object = NULL;
@@ -189,6 +208,7 @@ int main(int argc, char **argv)
     g_test_add_func("/progress/bar-fits-the-columns", test_bar);
     g_test_add_func("/progress/odd-numbers", test_odd_numbers);
     g_test_add_func("/progress/json-has-the-keys", test_json);
+    g_test_add_func("/progress/json-seconds-are-short", test_json_seconds);
     g_test_add_func("/progress/json-leaves-out-the-unknown",
                     test_json_unknown);
     g_test_add_func("/progress/json-tells-what-is-buffered",

@@ -19,7 +19,7 @@ void cli_json_set_text(JsonObject *object, const char *name, const char *text)
 void cli_json_set_seconds(JsonObject *object, const char *name, double seconds)
 {
     json_object_set_double_member(object, name,
-                                  (int64_t)(seconds * 1000) / 1000.0);
+                                  (int64_t)(seconds * 1024) / 1024.0);
 }
 
 char *cli_json_line(JsonObject *object)

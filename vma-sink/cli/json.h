@@ -11,7 +11,10 @@
 /* Text that is no UTF-8, such as some paths, is changed as cli_printable(). */
 void cli_json_set_text(JsonObject *object, const char *name, const char *text);
 
-/* To the millisecond. */
+/*
+ * To 1/1024 s.  JSON-GLib prints 17 digits of a number, which make
+ * 0.029000000000000001 of a millisecond's; this one has few, and is exact.
+ */
 void cli_json_set_seconds(JsonObject *object, const char *name, double seconds);
 
 /* Without line breaks, also at the end; to be freed. */

@@ -155,9 +155,10 @@ static bool retry(int fd, short events, GError **error)
         poll(&pfd, 1, -1);
         return true;
     }
-    if (errnum == EPIPE) {
+    /* A socket whose reader has left something unread says the second. */
+    if (events == POLLOUT && (errnum == EPIPE || errnum == ECONNRESET)) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "the reader has closed the pipe");
+                    "the reader has ended, see its message");
     } else {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s",
                     g_strerror(errnum));
