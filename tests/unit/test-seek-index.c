@@ -584,16 +584,26 @@ static void test_read(void)
     g_assert_cmpuint(vma_seek_index_runs(index), ==, 5);
     g_clear_pointer(&index, vma_seek_index_free);
 
-    /* Another magic number, another version: as if there was none. */
+    /*
+     * A wrong magic number or version is damage where all else is right, and
+     * otherwise as if there was none.
+     */
     for (unsigned i = 0; i < HEADER_BYTES + 12; i++) {
-        uint8_t flip = 0x80;
+        uint8_t flip = 0x80 ^ frame->data[i];
 
         if (i >= 4 && i < 8) {
             continue;
         }
         g_assert_cmpint(pwrite(fd, &flip, 1, offset + i), ==, 1);
+        g_assert_false(vma_seek_index_read(fd, l.table, &index, &error));
+        assert_kind(error, BACKUP_ERROR_DAMAGED);
+        g_clear_error(&error);
+        flip = ~file->data[file->len - 1];
+        g_assert_cmpint(pwrite(fd, &flip, 1, file->len - 1), ==, 1);
         g_assert_true(vma_seek_index_read(fd, l.table, &index, &error));
         g_assert_null(index);
+        g_assert_cmpint(pwrite(fd, file->data + file->len - 1, 1,
+                               file->len - 1), ==, 1);
         g_assert_cmpint(pwrite(fd, frame->data + i, 1, offset + i), ==, 1);
     }
     /* Another size is damage. */

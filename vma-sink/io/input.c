@@ -54,7 +54,7 @@ struct IoInput {
     uint64_t file_bytes;        /* from there on; 0: not known */
     uint8_t head[IO_INPUT_HEAD_BYTES];  /* what was read to look at it */
     size_t head_bytes;
-    IoZstdTable *table;         /* FRAMES */
+    IoZstdTable *table;         /* FRAMES; STREAM: one that is not used */
     uint32_t largest;           /* FRAMES: of what a frame decompresses to */
 
     size_t head_used;           /* PLAIN */
@@ -75,6 +75,7 @@ struct IoInput {
     IoZstdStream *stream;
     int stop_fd;                /* -1: no thread waits for a descriptor */
     _Atomic uint64_t stream_offset;     /* of the thread in the file */
+    _Atomic uint64_t stream_frames;     /* that the thread has read */
 
     /* FRAMES, for io_input_read_at(). */
     IoZstdFrames *random;
@@ -133,8 +134,6 @@ static bool look_at_end(IoInput *in, char **note, GError **error)
     }
     if (in->table && frames_fit(in)) {
         in->kind = INPUT_FRAMES;
-    } else {
-        g_clear_pointer(&in->table, io_zstd_table_free);
     }
     return true;
 }
@@ -212,6 +211,7 @@ static bool make_stream_piece(void *worker, uint64_t number, void *buffer,
 
     (void)number;
     in->stream_offset = io_zstd_stream_offset(in->stream);
+    in->stream_frames = io_zstd_stream_frames(in->stream);
     if (!ok && *bytes > 0) {
         /* These are good; the error comes again. */
         g_clear_error(error);
@@ -423,6 +423,12 @@ bool io_input_is_seekable(const IoInput *in)
     return in->seekable && in->kind != INPUT_STREAM;
 }
 
+bool io_input_lacks_table(const IoInput *in)
+{
+    return in->seekable && in->kind == INPUT_STREAM && !in->table &&
+           in->stream_frames > 1;
+}
+
 /* The frame that holds a byte of the content; it is not behind the last one. */
 static uint32_t find_frame(const IoInput *in, uint64_t offset)
 {
@@ -552,6 +558,11 @@ size_t io_input_head(const IoInput *in, uint8_t head[IO_INPUT_HEAD_BYTES])
 }
 
 const IoZstdTable *io_input_table(const IoInput *in)
+{
+    return in->kind == INPUT_FRAMES ? in->table : NULL;
+}
+
+const IoZstdTable *io_input_any_table(const IoInput *in)
 {
     return in->table;
 }

@@ -75,7 +75,16 @@ bool io_input_is_compressed(const IoInput *input);
 #define IO_INPUT_HEAD_BYTES 4u
 size_t io_input_head(const IoInput *input, uint8_t head[IO_INPUT_HEAD_BYTES]);
 
+/*
+ * After all of it was read, whether a file has several frames of zstd, as one
+ * with a seek table has, and no such table that can be used.
+ */
+bool io_input_lacks_table(const IoInput *input);
+
 /* NULL: there is none, or it is not usable. */
 const IoZstdTable *io_input_table(const IoInput *input);
+
+/* Also one that is right by itself, but whose frames are too large to use. */
+const IoZstdTable *io_input_any_table(const IoInput *input);
 
 #endif /* IO_INPUT_H */

@@ -26,6 +26,7 @@ struct IoZstdStream {
     bool output_waits;          /* there was no room for all of it */
     bool within_frame;
     bool any_frame;
+    uint64_t frames;            /* whole ones, not to be skipped */
     uint8_t start[MAGIC_BYTES]; /* of the current frame, as far as it came */
     unsigned start_bytes;
     GError *error;              /* once there was one */
@@ -44,6 +45,15 @@ static bool is_magic(uint32_t magic)
 {
     return magic == ZSTD_MAGICNUMBER ||
            (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
+}
+
+/* Whether a frame that begins like this has contents. */
+static bool is_data(const uint8_t start[MAGIC_BYTES])
+{
+    uint32_t magic;
+
+    memcpy(&magic, start, sizeof(magic));
+    return GUINT32_FROM_LE(magic) == ZSTD_MAGICNUMBER;
 }
 
 bool io_zstd_is_magic(const void *data, size_t bytes)
@@ -147,6 +157,11 @@ uint64_t io_zstd_stream_offset(const IoZstdStream *s)
     return s->offset - (s->in.size - s->in.pos);
 }
 
+uint64_t io_zstd_stream_frames(const IoZstdStream *s)
+{
+    return s->frames;
+}
+
 void io_zstd_stream_set_read(IoZstdStream *s, IoZstdReadFunc *func,
                              void *opaque)
 {
@@ -233,6 +248,7 @@ static bool advance(IoZstdStream *s, ZSTD_outBuffer *out, GError **error)
     if (result == 0) {
         s->within_frame = false;
         s->any_frame = true;
+        s->frames += is_data(s->start);
     } else if (s->input_ended && out->pos == before) {
         /* It had nothing more to give without more input. */
         return check_end(s, error);

@@ -58,6 +58,9 @@ bool io_zstd_stream_read_some(IoZstdStream *stream, void *buffer, size_t bytes,
 /* Bytes of the input taken so far, for errors and progress. */
 uint64_t io_zstd_stream_offset(const IoZstdStream *stream);
 
+/* How many frames have ended so far, without those to be skipped. */
+uint64_t io_zstd_stream_frames(const IoZstdStream *stream);
+
 /*
  * Single frames, by their numbers.  Each thread has one of these; they share
  * the descriptor, which is only read by pread(), and the table.

@@ -88,11 +88,9 @@ static bool tell_runs(const IoZstdTable *table, const VmaSeekIndex *seek,
 }
 
 /* *seek becomes NULL where there is no index. */
-static bool read_index(const RestoreArchive *archive, VmaSeekIndex **seek,
-                       GError **error)
+static bool read_index(const RestoreArchive *archive, const IoZstdTable *table,
+                       VmaSeekIndex **seek, GError **error)
 {
-    const IoZstdTable *table = io_input_table(restore_archive_input(archive));
-
     *seek = NULL;
     if (table &&
         (!vma_seek_index_read(restore_archive_fd(archive), table, seek,
@@ -111,7 +109,7 @@ bool restore_seek_load(const RestoreArchive *archive, RestoreScanFunc *func,
 {
     const IoZstdTable *table = io_input_table(restore_archive_input(archive));
     g_autoptr(VmaSeekIndex) seek = NULL;
-    bool ok = read_index(archive, &seek, error);
+    bool ok = read_index(archive, table, &seek, error);
 
     *found = seek != NULL;
     return ok && (!seek || tell_runs(table, seek, func, opaque, error));
@@ -127,15 +125,18 @@ struct RestoreSeekCheck {
 RestoreSeekCheck *restore_seek_check_new(const RestoreArchive *archive,
                                          GError **error)
 {
+    const IoZstdTable *table;
     RestoreSeekCheck *check;
     VmaSeekIndex *index;
 
-    if (!read_index(archive, &index, error) || !index) {
+    /* A table that is not used may be one that an index shows to be wrong. */
+    table = io_input_any_table(restore_archive_input(archive));
+    if (!read_index(archive, table, &index, error) || !index) {
         return NULL;
     }
     check = g_new0(RestoreSeekCheck, 1);
     check->archive = archive;
-    check->table = io_input_table(restore_archive_input(archive));
+    check->table = table;
     check->index = index;
     return check;
 }

@@ -73,6 +73,15 @@ static void print_extent_of_check(const RestoreArchive *archive)
     }
 }
 
+/* No damage: all of the archive is there. */
+static void print_missing_table(const RestoreArchive *archive)
+{
+    if (io_input_lacks_table(restore_archive_input(archive))) {
+        printf("The file has no seek table (any more): its archive can only be "
+               "read from front to\nback.  'vma-restore reindex' makes one.\n");
+    }
+}
+
 /* What of a compressed archive reading front to back has no use for. */
 static bool open_index(RestoreArchive *archive, RestoreSeekCheck **index,
                        GError **error)
@@ -139,6 +148,7 @@ bool restore_verify(const char *path, unsigned threads, Progress *progress,
         restore_print_lost(archive, NULL, stdout);
     } else {
         print_extent_of_check(archive);
+        print_missing_table(archive);
     }
     if (!cli_flush_stdout(error)) {
         return false;

@@ -408,6 +408,16 @@ static bool check_runs(const VmaSeekIndex *index, const IoZstdTable *table,
     return true;
 }
 
+/* The hash of all the bytes before it, at their end. */
+static bool has_right_checksum(const uint8_t *data, size_t bytes)
+{
+    uint8_t checksum[CHECKSUM_BYTES];
+
+    set_checksum(checksum, data, bytes - CHECKSUM_BYTES);
+    return memcmp(checksum, data + bytes - CHECKSUM_BYTES,
+                  CHECKSUM_BYTES) == 0;
+}
+
 /* Whether these are the first bytes of an index that can be read here. */
 static bool is_index(const void *data, size_t bytes)
 {
@@ -427,7 +437,6 @@ VmaSeekIndex *vma_seek_index_decode(GBytes *bytes, const IoZstdTable *table,
     g_autoptr(VmaSeekIndex) index = g_new0(VmaSeekIndex, 1);
     gsize size;
     const uint8_t *data = g_bytes_get_data(bytes, &size);
-    uint8_t checksum[CHECKSUM_BYTES];
     IndexHeader header;
 
     index->bytes = bytes;
@@ -436,8 +445,7 @@ VmaSeekIndex *vma_seek_index_decode(GBytes *bytes, const IoZstdTable *table,
         return NULL;
     }
     memcpy(&header, data, sizeof(header));
-    set_checksum(checksum, data, size - CHECKSUM_BYTES);
-    if (memcmp(checksum, data + size - CHECKSUM_BYTES, CHECKSUM_BYTES) != 0) {
+    if (!has_right_checksum(data, size)) {
         set_bad(error, "checksum mismatch");
         return NULL;
     }
@@ -482,6 +490,34 @@ static bool read_at(int fd, void *buffer, size_t bytes, uint64_t offset,
     return got == bytes || set_bad(error, "the file is shorter than it was");
 }
 
+/*
+ * What does not say that it is an index may be another program's, or be of a
+ * later version.  But if it would have the right hash as an index of ours, it is
+ * one, and damaged in what it says.
+ */
+static bool check_foreign(int fd, const IoZstdFrame *frame, GError **error)
+{
+    size_t bytes = frame->bytes - sizeof(FrameHeader);
+    g_autofree uint8_t *data = NULL;
+    IndexHeader header;
+
+    if (bytes < INDEX_MIN_BYTES || bytes > INDEX_MAX_BYTES ||
+        (bytes - INDEX_MIN_BYTES) % sizeof(IndexRun) != 0) {
+        return true;
+    }
+    data = g_malloc(bytes);
+    if (!read_at(fd, data, bytes, frame->offset + sizeof(FrameHeader),
+                 error)) {
+        return false;
+    }
+    memcpy(&header, data, sizeof(header));
+    memcpy(header.magic, INDEX_MAGIC, sizeof(header.magic));
+    header.version = GUINT32_TO_LE(INDEX_VERSION);
+    memcpy(data, &header, sizeof(header));
+    return !has_right_checksum(data, bytes) ||
+           set_bad(error, "wrong magic number or version");
+}
+
 /* *frame has it, if it is there: the last one of the table. */
 static bool find_index(int fd, const IoZstdTable *table, IoZstdFrame *frame,
                        bool *found, GError **error)
@@ -504,7 +540,7 @@ static bool find_index(int fd, const IoZstdTable *table, IoZstdFrame *frame,
     memcpy(&header, start, sizeof(header));
     if (GUINT32_FROM_LE(header.magic) != INDEX_FRAME_MAGIC ||
         !is_index(start + sizeof(header), sizeof(IndexHeader))) {
-        return true;
+        return check_foreign(fd, frame, error);
     }
     if (GUINT32_FROM_LE(header.bytes) != frame->bytes - sizeof(header)) {
         return set_bad(error, "its frame's size is not that in the seek "

@@ -70,7 +70,8 @@ typedef struct VmaSeekIndex VmaSeekIndex;
 
 /*
  * Finds and reads the index of a file with this seek table.  *index becomes
- * NULL where there is none, or one of a later version, which is no error.
+ * NULL where there is none, or one of a later version, which is no error; one
+ * that is damaged in what tells it from these is known by its hash.
  * False: it can't be read, or is DAMAGED.  Memory is what it has in the file.
  */
 bool vma_seek_index_read(int fd, const IoZstdTable *table,
