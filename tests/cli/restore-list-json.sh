@@ -67,5 +67,8 @@ digests 'XXH3, but the end mark is MISSING: the archive was cut'
 # shellcheck disable=SC2002 # this is about a pipe
 cat ours.vma | expect_exit 0 "$VMA_RESTORE" list - > shown
 digests 'XXH3, and an end mark if it is whole (only of a file can that be seen)'
+zstd -qc ours.vma > plain.zst
+expect_exit 0 "$VMA_RESTORE" list plain.zst > shown
+digests "XXH3, and an end mark if it is whole (the file has no seek table to find it by: 'verify' does)"
 expect_exit 0 "$VMA_RESTORE" list names.vma > shown
 digests none

@@ -80,8 +80,11 @@ static const char *end_mark_text(const Listed *l)
     case RESTORE_END_MARK_UNKNOWN:
         break;
     }
-    return "XXH3, and an end mark if it is whole (only of a file can that be "
-           "seen)";
+    return l->has_size
+           ? "XXH3, and an end mark if it is whole (the file has no seek table "
+             "to find it by: 'verify' does)"
+           : "XXH3, and an end mark if it is whole (only of a file can that be "
+             "seen)";
 }
 
 static void print_text(const Listed *l)
