@@ -98,7 +98,7 @@ static void check_index(const char *path, bool good)
 
         /* The index of a compressed archive does not tell what is there. */
         g_assert(end_mark != RESTORE_END_MARK_MISSING || !good);
-        random = restore_random_new(archive, index);
+        random = restore_random_new(archive, index, 2);
         for (guint i = 0; i < devices->len; i++) {
             read_device(random, index, g_ptr_array_index(devices, i), good);
         }

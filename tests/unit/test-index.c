@@ -182,7 +182,7 @@ static void test_memory(void)
     g_assert_cmpuint(vma_index_bytes(zeroes), ==, empty);
 }
 
-/* Only what is in the index, where it says, can be noted. */
+/* What is not in the index, where it says, is told apart. */
 static void test_check(void)
 {
     g_autoptr(VmaIndex) index = vma_index_new();
@@ -196,20 +196,23 @@ static void test_check(void)
 
     g_assert_true(vma_index_add(index, 512, &extent, NULL));
     vma_index_finish(index);
-    g_assert_true(vma_index_set_check(index, 0, &cluster, 42));
+    g_assert_true(vma_index_find(index, 7, 5, &place));
+    g_assert_cmpuint(place.check, ==, 0);
+    g_assert_true(vma_index_has(index, 0, &cluster));
+    vma_index_set_check(index, &cluster, 42);
     g_assert_true(vma_index_find(index, 7, 5, &place));
     g_assert_cmpuint(place.check, ==, 42);
-    g_assert_false(vma_index_set_check(index, 1, &cluster, 42));
+    g_assert_false(vma_index_has(index, 1, &cluster));
     cluster.mask = 3;
-    g_assert_false(vma_index_set_check(index, 0, &cluster, 42));
+    g_assert_false(vma_index_has(index, 0, &cluster));
     cluster = extent.clusters[0];
     cluster.first_block = 1;
-    g_assert_false(vma_index_set_check(index, 0, &cluster, 42));
+    g_assert_false(vma_index_has(index, 0, &cluster));
     cluster = extent.clusters[0];
     cluster.number = 4;
-    g_assert_false(vma_index_set_check(index, 0, &cluster, 42));
+    g_assert_false(vma_index_has(index, 0, &cluster));
     cluster.device_id = 8;
-    g_assert_false(vma_index_set_check(index, 0, &cluster, 42));
+    g_assert_false(vma_index_has(index, 0, &cluster));
 }
 
 int main(int argc, char **argv)
@@ -220,6 +223,6 @@ int main(int argc, char **argv)
     g_test_add_func("/index/runs-end-at-the-limit", test_limit);
     g_test_add_func("/index/last-cluster-there-can-be", test_far);
     g_test_add_func("/index/memory-follows-the-data", test_memory);
-    g_test_add_func("/index/check-of-what-is-there-only", test_check);
+    g_test_add_func("/index/tells-what-is-there-and-notes-it", test_check);
     return g_test_run();
 }

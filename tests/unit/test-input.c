@@ -128,6 +128,7 @@ static void assert_random(IoInput *in, const GByteArray *content)
 {
     g_autoptr(GRand) rand = g_rand_new_with_seed(1);
     g_autofree uint8_t *buffer = g_malloc(200000);
+    g_autoptr(IoInputCursor) cursor = io_input_cursor_new(in);
 
     g_assert_true(io_input_is_seekable(in));
     g_assert_cmpuint(io_input_bytes(in), ==, content->len);
@@ -137,7 +138,8 @@ static void assert_random(IoInput *in, const GByteArray *content)
         size_t there = content->len - MIN(offset, content->len);
         size_t got;
 
-        g_assert_true(io_input_read_at(in, buffer, bytes, offset, &got, NULL));
+        g_assert_true(io_input_cursor_read(cursor, buffer, bytes, offset, &got,
+                                           NULL));
         g_assert_cmpuint(got, ==, MIN(bytes, there));
         g_assert_true(memcmp(buffer, content->data + offset, got) == 0);
     }
@@ -182,7 +184,8 @@ static void test_frames(void)
     }
 }
 
-static void assert_reads_frame(IoInput *in, const Sample *s, unsigned frame)
+static void assert_reads_frame(IoInputCursor *cursor, const Sample *s,
+                               unsigned frame)
 {
     size_t bytes = s->content_at[frame + 1] - s->content_at[frame];
     g_autofree uint8_t *buffer = g_malloc(bytes);
@@ -190,17 +193,19 @@ static void assert_reads_frame(IoInput *in, const Sample *s, unsigned frame)
     size_t got;
 
     /* Its first byte, and then all of it. */
-    io_input_read_at(in, buffer, 1, s->content_at[frame], &got, &error);
+    io_input_cursor_read(cursor, buffer, 1, s->content_at[frame], &got,
+                         &error);
     g_assert_no_error(error);
-    io_input_read_at(in, buffer, bytes, s->content_at[frame], &got, &error);
+    io_input_cursor_read(cursor, buffer, bytes, s->content_at[frame], &got,
+                         &error);
     g_assert_no_error(error);
     g_assert_cmpmem(buffer, got, s->content->data + s->content_at[frame],
                     bytes);
 }
 
 /* The places that FRAMES stand for, and one that does not exist. */
-static void expect_frames(IoInput *in, const Sample *s, const unsigned *frames,
-                          unsigned count)
+static void expect_frames(IoInputCursor *cursor, const Sample *s,
+                          const unsigned *frames, unsigned count)
 {
     g_autoptr(GArray) offsets = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     uint64_t offset = s->content->len;
@@ -213,10 +218,13 @@ static void expect_frames(IoInput *in, const Sample *s, const unsigned *frames,
         g_array_append_val(offsets, last);
     }
     g_array_append_val(offsets, offset);
-    io_input_expect(in, offsets);
+    io_input_cursor_expect(cursor, offsets);
 }
 
-/* In any order, more than once, and with others that nobody spoke of. */
+/*
+ * In any order, more than once, and with others that nobody spoke of; after all
+ * that was read from the front, by threads if there is more than a frame of it.
+ */
 static void test_expected(void)
 {
     static const unsigned frames[] = { 3, 3, 0, 39, 7, 8, 9, 7, 39, 1, 0, 20 };
@@ -227,14 +235,19 @@ static void test_expected(void)
         for (unsigned others = 0; others < 2; others++) {
             int fd = fd_of_bytes(s->file->data, s->file->len);
             g_autoptr(IoInput) in = input_of(fd, threads[i]);
+            g_autoptr(IoInputCursor) cursor = io_input_cursor_new(in);
+            size_t front = s->content_at[others] + 1;
+            g_autofree uint8_t *buffer = g_malloc(front);
+            size_t got;
 
+            g_assert_true(io_input_read(in, buffer, front, &got, NULL));
             /* It is there already, and expected first. */
-            assert_reads_frame(in, s, 3);
-            expect_frames(in, s, frames, G_N_ELEMENTS(frames));
+            assert_reads_frame(cursor, s, 3);
+            expect_frames(cursor, s, frames, G_N_ELEMENTS(frames));
             for (unsigned f = 0; f < G_N_ELEMENTS(frames); f++) {
-                assert_reads_frame(in, s, frames[f]);
+                assert_reads_frame(cursor, s, frames[f]);
                 if (others) {
-                    assert_reads_frame(in, s, f + 10);
+                    assert_reads_frame(cursor, s, f + 10);
                 }
             }
             assert_random(in, s->content);
@@ -250,6 +263,7 @@ static void test_expected_bad(void)
     g_autoptr(Sample) s = sample_new();
     g_autoptr(GError) error = NULL;
     g_autoptr(IoInput) in = NULL;
+    g_autoptr(IoInputCursor) cursor = NULL;
     uint8_t byte;
     size_t got;
     int fd;
@@ -259,14 +273,99 @@ static void test_expected_bad(void)
     }
     fd = fd_of_bytes(s->file->data, s->file->len);
     in = input_of(fd, 2);
-    expect_frames(in, s, frames, G_N_ELEMENTS(frames));
-    assert_reads_frame(in, s, 2);
-    g_assert_false(io_input_read_at(in, &byte, 1, s->content_at[5], &got,
-                                    &error));
+    cursor = io_input_cursor_new(in);
+    expect_frames(cursor, s, frames, G_N_ELEMENTS(frames));
+    assert_reads_frame(cursor, s, 2);
+    g_assert_false(io_input_cursor_read(cursor, &byte, 1, s->content_at[5],
+                                        &got, &error));
     g_assert_error(error, BACKUP_ERROR, BACKUP_ERROR_DAMAGED);
-    assert_reads_frame(in, s, 6);
-    assert_reads_frame(in, s, 30);
+    assert_reads_frame(cursor, s, 6);
+    assert_reads_frame(cursor, s, 30);
     close(fd);
+}
+
+typedef struct Reading {
+    IoInput *in;
+    const GByteArray *content;
+    unsigned number;
+} Reading;
+
+static void *read_by_cursor(void *opaque)
+{
+    const Reading *r = opaque;
+    g_autoptr(IoInputCursor) cursor = io_input_cursor_new(r->in);
+    g_autoptr(GRand) rand = g_rand_new_with_seed(r->number);
+    uint8_t buffer[5000];
+
+    for (unsigned i = 0; i < 500; i++) {
+        size_t offset = g_rand_int_range(rand, 0, r->content->len);
+        size_t bytes = MIN(sizeof(buffer), r->content->len - offset);
+        size_t got;
+
+        g_assert_true(io_input_cursor_read(cursor, buffer, sizeof(buffer),
+                                           offset, &got, NULL));
+        g_assert_cmpmem(buffer, got, r->content->data + offset, bytes);
+    }
+    return NULL;
+}
+
+static void read_by_cursors(const GByteArray *file, const GByteArray *content)
+{
+    int fd = fd_of_bytes(file->data, file->len);
+    g_autoptr(IoInput) in = input_of(fd, 1);
+    GThread *threads[4];
+    Reading readings[4];
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(threads); i++) {
+        readings[i] = (Reading) { in, content, i };
+        threads[i] = g_thread_new("cursor", read_by_cursor, &readings[i]);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(threads); i++) {
+        g_thread_join(threads[i]);
+    }
+    close(fd);
+}
+
+static void test_cursors(void)
+{
+    g_autoptr(Sample) s = sample_new();
+
+    read_by_cursors(s->content, s->content);
+    read_by_cursors(s->file, s->content);
+}
+
+static unsigned count_threads(void)
+{
+    g_autoptr(GDir) dir = g_dir_open("/proc/self/task", 0, NULL);
+    unsigned count = 0;
+
+    while (g_dir_read_name(dir)) {
+        count++;
+    }
+    return count;
+}
+
+/* In the midst of it, at its start and its end, and twice. */
+static void test_stop(void)
+{
+    g_autoptr(Sample) s = sample_new();
+    unsigned before = count_threads();
+
+    for (size_t bytes = 0; bytes <= s->content->len;
+         bytes += s->content->len / 3) {
+        g_autofree uint8_t *buffer = g_malloc(bytes + 1);
+        int fd = fd_of_bytes(s->file->data, s->file->len);
+        g_autoptr(IoInput) in = input_of(fd, 3);
+        size_t got;
+
+        g_assert_true(io_input_read(in, buffer, bytes, &got, NULL));
+        io_input_stop(in);
+        g_assert_cmpuint(count_threads(), ==, before);
+        assert_random(in, s->content);
+        g_assert_cmpuint(count_threads(), ==, before);
+        io_input_stop(in);
+        close(fd);
+    }
 }
 
 static void test_stream(void)
@@ -494,6 +593,8 @@ int main(int argc, char **argv)
     g_test_add_func("/input/frames", test_frames);
     g_test_add_func("/input/expected-places-come-ahead", test_expected);
     g_test_add_func("/input/expected-place-is-damaged", test_expected_bad);
+    g_test_add_func("/input/cursors-of-threads", test_cursors);
+    g_test_add_func("/input/stop-ends-the-threads", test_stop);
     g_test_add_func("/input/stream", test_stream);
     g_test_add_func("/input/pipe", test_pipe);
     g_test_add_func("/input/foreign", test_foreign);

@@ -4,13 +4,11 @@
  * whatever happens to the file meanwhile.
  */
 #include <fcntl.h>
-#include <string.h>
 
+#include "archive.h"
 #include "restore/random.h"
 #include "restore/scan.h"
-#include "util.h"
 #include "vma/header.h"
-#include "vma/writer.h"
 
 /* More extents than the cache keeps. */
 #define CLUSTERS 1300u
@@ -25,36 +23,6 @@ typedef struct Fixture {
     RestoreRandom *random;
 } Fixture;
 
-/* Clusters from the front and the back in turn; every third is zeroes. */
-static void write_archive(Fixture *f)
-{
-    g_autoptr(BackupInfo) info = backup_info_new();
-    BackupDevice *device = backup_info_add_device(info, 5, "disk", SIZE);
-    IoOutput *output = io_output_new(f->path, false, NULL);
-    g_autoptr(GError) error = NULL;
-    g_autoptr(VmaWriter) writer = vma_writer_new(info, output, &error);
-
-    g_assert_no_error(error);
-    for (unsigned i = 0; i < CLUSTERS; i++) {
-        unsigned number = i % 2 ? CLUSTERS - 1 - i / 2 : i / 2;
-        uint8_t *content = f->content + (size_t)number * VMA_CLUSTER_BYTES;
-        size_t bytes = backup_run_bytes(SIZE, number, 1);
-        unsigned room;
-        uint8_t *buffer = vma_writer_room(writer, &room, &error);
-
-        g_assert_no_error(error);
-        if (number % 3) {
-            fill_pattern(content, bytes, number);
-            memset(content + 8192, 0, number % 2 ? 4096 : 12288);
-        }
-        memcpy(buffer, content, bytes);
-        vma_writer_add_data(writer, device, number, 1);
-    }
-    g_assert_true(vma_writer_finish(writer, &error));
-    g_assert_true(io_output_finish(output, &error));
-    io_output_free(output);
-}
-
 static Fixture *fixture_new(void)
 {
     Fixture *f = g_new0(Fixture, 1);
@@ -62,12 +30,13 @@ static Fixture *fixture_new(void)
     f->folder = make_folder();
     f->path = g_build_filename(f->folder, "a.vma", NULL);
     f->content = g_malloc0((size_t)CLUSTERS * VMA_CLUSTER_BYTES);
-    write_archive(f);
+    write_archive(f->path, SIZE, f->content);
     f->archive = restore_archive_new(f->path, NULL);
     g_assert_nonnull(f->archive);
     f->index = restore_scan(f->archive, NULL);
     g_assert_nonnull(f->index);
-    f->random = restore_random_new(f->archive, f->index);
+    f->random = restore_random_new(f->archive, f->index,
+                                   RESTORE_RANDOM_EXTENTS);
     return f;
 }
 

@@ -7,9 +7,8 @@
  * FRAMES   several threads read and decompress a frame each, by the seek table
  *
  * In the latter two the threads are ahead of the reader in a ring of buffers
- * (io/ahead.h); of FRAMES they make all of them, or those that are expected at
- * io_input_read_at(), never both.  A thread that waits for a pipe is woken up
- * through "stop".
+ * (io/ahead.h); of FRAMES they make all of them, or those that a cursor expects,
+ * never both.  A thread that waits for a pipe is woken up through "stop".
  */
 #include "io/input.h"
 
@@ -77,13 +76,21 @@ struct IoInput {
     _Atomic uint64_t stream_offset;     /* of the thread in the file */
     _Atomic uint64_t stream_frames;     /* that the thread has read */
 
-    /* FRAMES, for io_input_read_at(). */
-    IoZstdFrames *random;
-    uint8_t *random_buffer;
-    const uint8_t *random_piece;        /* in it, or the threads' */
-    uint32_t random_frame;      /* that is there; UINT32_MAX: none */
+    IoZstdFrames *frames;       /* FRAMES: for "own"; NULL: not used */
+
+    /* FRAMES, for the cursor that tells what it is going to read. */
     GArray *expected;           /* of uint32_t, frames; NULL: not known */
     guint next_expected;
+};
+
+/* What is not set for FRAMES alone is not used with a plain file. */
+struct IoInputCursor {
+    IoInput *input;
+    bool expecting;             /* the threads of the input make frames for it */
+    IoZstdFrames *frames;
+    uint8_t *buffer;
+    const uint8_t *piece;       /* in it, or the threads' */
+    uint32_t frame;             /* that is there; UINT32_MAX: none */
 };
 
 /* --- What it is --- */
@@ -155,7 +162,6 @@ IoInput *io_input_new(int fd, unsigned threads, char **note, GError **error)
     in->fd = fd;
     in->threads = threads;
     in->stop_fd = -1;
-    in->random_frame = UINT32_MAX;
     in->workers = g_ptr_array_new_with_free_func(worker_free);
     if (!look_at_start(in, error) || !look_at_end(in, note, error)) {
         return NULL;
@@ -163,25 +169,39 @@ IoInput *io_input_new(int fd, unsigned threads, char **note, GError **error)
     return g_steal_pointer(&in);
 }
 
+static void end_threads(IoInput *in)
+{
+    if (in->stop_fd >= 0) {
+        eventfd_write(in->stop_fd, 1);
+    }
+    g_clear_pointer(&in->ahead, io_ahead_free);
+    if (in->stop_fd >= 0) {
+        close(in->stop_fd);
+        in->stop_fd = -1;
+    }
+    g_clear_pointer(&in->stream, io_zstd_stream_free);
+    g_ptr_array_set_size(in->workers, 0);
+    g_clear_pointer(&in->own, g_free);
+    g_clear_pointer(&in->frames, io_zstd_frames_free);
+    in->piece_bytes = 0;
+    in->ended = true;
+}
+
+void io_input_stop(IoInput *in)
+{
+    g_assert(!in->expected);
+    end_threads(in);
+}
+
 void io_input_free(IoInput *in)
 {
     if (!in) {
         return;
     }
-    if (in->stop_fd >= 0) {
-        eventfd_write(in->stop_fd, 1);
-    }
-    io_ahead_free(in->ahead);
-    if (in->stop_fd >= 0) {
-        close(in->stop_fd);
-    }
-    io_zstd_stream_free(in->stream);
+    end_threads(in);
     g_ptr_array_free(in->workers, TRUE);
-    io_zstd_frames_free(in->random);
-    io_zstd_table_free(in->table);
-    g_free(in->random_buffer);
     g_clear_pointer(&in->expected, g_array_unref);
-    g_free(in->own);
+    io_zstd_table_free(in->table);
     g_free(in);
 }
 
@@ -295,13 +315,14 @@ static bool start_frames(IoInput *in, uint32_t first, GError **error)
 
 /* --- Front to back --- */
 
-static bool random_frame(IoInput *in, uint32_t frame, uint8_t *buffer,
-                         GError **error)
+/* By who has *frames, which is made when it is first needed. */
+static bool read_frame(const IoInput *in, IoZstdFrames **frames,
+                       uint32_t frame, uint8_t *buffer, GError **error)
 {
-    if (!in->random) {
-        in->random = io_zstd_frames_new(in->fd, in->table, error);
+    if (!*frames) {
+        *frames = io_zstd_frames_new(in->fd, in->table, error);
     }
-    return in->random && io_zstd_frames_read(in->random, frame, buffer, error);
+    return *frames && io_zstd_frames_read(*frames, frame, buffer, error);
 }
 
 /*
@@ -319,7 +340,7 @@ static bool next_frame(IoInput *in, GError **error)
     in->piece_bytes = io_zstd_table_frame(in->table, frame).content_bytes;
     in->own = g_malloc(in->piece_bytes);
     in->piece = in->own;
-    return random_frame(in, frame, in->own, error);
+    return read_frame(in, &in->frames, frame, in->own, error);
 }
 
 /* Whether reading goes on past *error, which is taken then. */
@@ -447,14 +468,37 @@ static uint32_t find_frame(const IoInput *in, uint64_t offset)
     return low;
 }
 
-void io_input_expect(IoInput *in, const GArray *offsets)
+IoInputCursor *io_input_cursor_new(IoInput *in)
 {
+    IoInputCursor *c = g_new0(IoInputCursor, 1);
+
+    g_assert(io_input_is_seekable(in));
+    c->input = in;
+    c->frame = UINT32_MAX;
+    return c;
+}
+
+void io_input_cursor_free(IoInputCursor *c)
+{
+    if (!c) {
+        return;
+    }
+    io_zstd_frames_free(c->frames);
+    g_free(c->buffer);
+    g_free(c);
+}
+
+void io_input_cursor_expect(IoInputCursor *c, const GArray *offsets)
+{
+    IoInput *in = c->input;
     uint32_t last = UINT32_MAX;
 
-    g_assert(io_input_is_seekable(in) && !in->ahead && !in->expected);
+    g_assert(!in->expected);
     if (in->kind == INPUT_PLAIN) {
         return;
     }
+    /* Of an archive's header that is longer than the first frame. */
+    end_threads(in);
     in->expected = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     for (guint i = 0; i < offsets->len; i++) {
         uint64_t offset = g_array_index(offsets, uint64_t, i);
@@ -465,53 +509,58 @@ void io_input_expect(IoInput *in, const GArray *offsets)
             last = frame;
         }
     }
+    c->expecting = true;
     /* The first one is the threads', too. */
-    in->random_frame = UINT32_MAX;
+    c->frame = UINT32_MAX;
 }
 
-static bool is_expected(const IoInput *in, uint32_t frame)
+static bool is_expected(const IoInputCursor *c, uint32_t frame)
 {
-    return in->expected && in->next_expected < in->expected->len &&
+    const IoInput *in = c->input;
+
+    return c->expecting && in->next_expected < in->expected->len &&
            g_array_index(in->expected, uint32_t, in->next_expected) == frame;
 }
 
-static bool take_expected(IoInput *in, GError **error)
+static bool take_expected(IoInputCursor *c, GError **error)
 {
+    IoInput *in = c->input;
     size_t bytes;
 
     in->next_expected++;
     return (in->ahead || start_frames(in, 0, error)) &&
-           io_ahead_next(in->ahead, &in->random_piece, &bytes, error);
+           io_ahead_next(in->ahead, &c->piece, &bytes, error);
 }
 
-static bool load_random(IoInput *in, uint32_t frame, GError **error)
+static bool load_frame(IoInputCursor *c, uint32_t frame, GError **error)
 {
     bool ok;
 
-    if (in->random_frame == frame) {
+    if (c->frame == frame) {
         return true;
     }
-    in->random_frame = UINT32_MAX;
-    if (is_expected(in, frame)) {
-        ok = take_expected(in, error);
+    c->frame = UINT32_MAX;
+    if (is_expected(c, frame)) {
+        ok = take_expected(c, error);
     } else {
-        if (!in->random_buffer) {
-            in->random_buffer = g_malloc(in->largest);
+        if (!c->buffer) {
+            c->buffer = g_malloc(c->input->largest);
         }
-        in->random_piece = in->random_buffer;
-        ok = random_frame(in, frame, in->random_buffer, error);
+        c->piece = c->buffer;
+        ok = read_frame(c->input, &c->frames, frame, c->buffer, error);
     }
     if (ok) {
-        in->random_frame = frame;
+        c->frame = frame;
     }
     return ok;
 }
 
-bool io_input_read_at(IoInput *in, void *buffer, size_t bytes, uint64_t offset,
-                      size_t *got, GError **error)
+bool io_input_cursor_read(IoInputCursor *c, void *buffer, size_t bytes,
+                          uint64_t offset, size_t *got, GError **error)
 {
+    const IoInput *in = c->input;
+
     *got = 0;
-    g_assert(io_input_is_seekable(in));
     if (in->kind == INPUT_PLAIN) {
         return io_pread(in->fd, buffer, bytes, in->start + offset, got, error);
     }
@@ -521,14 +570,19 @@ bool io_input_read_at(IoInput *in, void *buffer, size_t bytes, uint64_t offset,
         uint64_t start = offset - frame.content_offset;
         size_t part = MIN(bytes - *got, frame.content_bytes - start);
 
-        if (!load_random(in, number, error)) {
+        if (!load_frame(c, number, error)) {
             return false;
         }
-        memcpy((uint8_t *)buffer + *got, in->random_piece + start, part);
+        memcpy((uint8_t *)buffer + *got, c->piece + start, part);
         *got += part;
         offset += part;
     }
     return true;
+}
+
+uint32_t io_input_frame_bytes(const IoInput *in)
+{
+    return in->largest;
 }
 
 /* --- What is known of it --- */

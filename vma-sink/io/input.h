@@ -44,22 +44,38 @@ bool io_input_read(IoInput *input, void *buffer, size_t bytes, size_t *got,
                    GError **error);
 
 /*
- * Whether io_input_read_at() is possible; it is as io_pread().  For one thread,
- * and apart from io_input_read().
+ * Nothing is read by io_input_read() any more: its threads end, and this starts
+ * no others.
  */
+void io_input_stop(IoInput *input);
+
+/* Whether it can be read at any place. */
 bool io_input_is_seekable(const IoInput *input);
-bool io_input_read_at(IoInput *input, void *buffer, size_t bytes,
-                      uint64_t offset, size_t *got, GError **error);
 
 /*
- * Tells for which places io_input_read_at() is going to be called, in the order
- * of the calls, so that the threads can be ahead of it.  OFFSETS is of uint64_t;
+ * Reads a seekable input, which is borrowed, at any place, apart from
+ * io_input_read(); as io_pread().  One of these is for one thread, and several
+ * threads may have one each.  Of what is compressed it keeps a frame, of
+ * io_input_frame_bytes() bytes at the most (0: it is plain).
+ */
+typedef struct IoInputCursor IoInputCursor;
+
+IoInputCursor *io_input_cursor_new(IoInput *input);
+void io_input_cursor_free(IoInputCursor *cursor);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoInputCursor, io_input_cursor_free)
+bool io_input_cursor_read(IoInputCursor *cursor, void *buffer, size_t bytes,
+                          uint64_t offset, size_t *got, GError **error);
+uint32_t io_input_frame_bytes(const IoInput *input);
+
+/*
+ * Tells for which places the cursor is going to be read, in the order of the
+ * calls, so that the input's threads can be ahead of it.  OFFSETS is of uint64_t;
  * a call goes no further than the frame that its place is in, and calls for one
  * frame that follow each other need be told once.  Calls for other places in
- * between cost nothing but time.  Called once, and io_input_read() not any more
- * after it.
+ * between cost nothing but time.  Called once, for one cursor of an input, and
+ * io_input_read() and io_input_stop() not any more after it.
  */
-void io_input_expect(IoInput *input, const GArray *offsets);
+void io_input_cursor_expect(IoInputCursor *cursor, const GArray *offsets);
 
 /*
  * How many bytes there are to read, and how many of them io_input_read() has

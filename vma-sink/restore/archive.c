@@ -364,12 +364,12 @@ VmaNext restore_archive_next(RestoreArchive *a, const VmaExtent **extent,
     }
 }
 
-bool restore_archive_read_at(const RestoreArchive *a, void *buffer,
-                             size_t bytes, uint64_t offset, GError **error)
+bool restore_archive_read_at(IoInputCursor *cursor, void *buffer, size_t bytes,
+                             uint64_t offset, GError **error)
 {
     size_t got;
 
-    if (!io_input_read_at(a->input, buffer, bytes, offset, &got, error)) {
+    if (!io_input_cursor_read(cursor, buffer, bytes, offset, &got, error)) {
         return false;
     }
     if (got < bytes) {
@@ -379,18 +379,20 @@ bool restore_archive_read_at(const RestoreArchive *a, void *buffer,
     return true;
 }
 
-bool restore_archive_read_extent(const RestoreArchive *a, uint64_t offset,
+bool restore_archive_read_extent(const RestoreArchive *a,
+                                 IoInputCursor *cursor, uint64_t offset,
                                  VmaExtent *extent, uint8_t *buffer,
                                  GError **error)
 {
     VmaExtentHeader *header = (VmaExtentHeader *)buffer;
     uint8_t *blocks = buffer + sizeof(*header);
 
-    return restore_archive_read_at(a, header, sizeof(*header), offset,
+    return restore_archive_read_at(cursor, header, sizeof(*header), offset,
                                    error) &&
            vma_extent_decode(header, vma_reader_info(a->reader)->uuid, extent,
                              error) &&
-           restore_archive_read_at(a, blocks, (size_t)extent->block_count *
+           restore_archive_read_at(cursor, blocks,
+                                   (size_t)extent->block_count *
                                    VMA_BLOCK_BYTES, offset + sizeof(*header),
                                    error) &&
            (vma_reader_digest_kind(a->reader) != VMA_DIGEST_XXH3 ||

@@ -59,18 +59,20 @@ VmaNext restore_archive_next(RestoreArchive *archive, const VmaExtent **extent,
                              GError **error);
 
 /*
- * Reads and verifies the extent that is known to begin at OFFSET of an archive
- * whose input is seekable: its header, and its data where there are digests.
- * BUFFER has VMA_EXTENT_MAX_BYTES and gets the header and the stored blocks.
- * Apart from restore_archive_next(), as is restore_archive_read_at().
+ * Reads and verifies the extent that is known to begin at OFFSET: its header,
+ * and its data where there are digests.  BUFFER has VMA_EXTENT_MAX_BYTES and
+ * gets the header and the stored blocks.  CURSOR is one of the archive's input;
+ * with one each, several threads may do this, and all apart from
+ * restore_archive_next().  So it is with restore_archive_read_at().
  */
 bool restore_archive_read_extent(const RestoreArchive *archive,
-                                 uint64_t offset, VmaExtent *extent,
-                                 uint8_t *buffer, GError **error);
+                                 IoInputCursor *cursor, uint64_t offset,
+                                 VmaExtent *extent, uint8_t *buffer,
+                                 GError **error);
 
 /* Bytes that must be there, of kind INCOMPLETE if they are not. */
-bool restore_archive_read_at(const RestoreArchive *archive, void *buffer,
-                             size_t bytes, uint64_t offset, GError **error);
+bool restore_archive_read_at(IoInputCursor *cursor, void *buffer, size_t bytes,
+                             uint64_t offset, GError **error);
 
 /*
  * Takes over what is wrong with the archive, as if it was found while reading.

@@ -23,6 +23,7 @@ struct RestorePick {
     GArray *parts;              /* of Part, in the archive's order */
     uint64_t stored_blocks;     /* of the disks, in all parts */
 
+    IoInputCursor *cursor;      /* of the archive's input */
     guint next;                 /* part */
     uint64_t read_blocks;       /* of the disks */
     RestoreCheck *check;
@@ -82,7 +83,7 @@ static void expect_parts(const RestorePick *p)
     for (guint i = 0; i < p->parts->len; i++) {
         g_array_append_val(offsets, g_array_index(p->parts, Part, i).offset);
     }
-    io_input_expect(restore_archive_input(p->archive), offsets);
+    io_input_cursor_expect(p->cursor, offsets);
 }
 
 bool restore_pick_new(const RestoreArchive *archive, const bool *selected,
@@ -107,6 +108,7 @@ bool restore_pick_new(const RestoreArchive *archive, const bool *selected,
     }
     if (done) {
         p->buffer = g_malloc(VMA_EXTENT_MAX_BYTES);
+        p->cursor = io_input_cursor_new(restore_archive_input(archive));
         expect_parts(p);
         *pick = g_steal_pointer(&p);
     }
@@ -118,6 +120,7 @@ void restore_pick_free(RestorePick *p)
     if (p) {
         g_array_unref(p->parts);
         restore_check_free(p->check);
+        io_input_cursor_free(p->cursor);
         g_free(p->buffer);
         g_free(p);
     }
@@ -150,8 +153,8 @@ static bool read_part(RestorePick *p, const Part *part, GError **error)
     VmaExtent extent;
     unsigned blocks;
 
-    if (!restore_archive_read_extent(p->archive, part->offset, &extent,
-                                     p->buffer, error)) {
+    if (!restore_archive_read_extent(p->archive, p->cursor, part->offset,
+                                     &extent, p->buffer, error)) {
         return false;
     }
     if (check_of(p, &extent, &blocks) != part->check) {

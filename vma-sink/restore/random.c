@@ -9,9 +9,6 @@
 
 #include "backup/error.h"
 
-/* 59 MiB, as far as extents are full. */
-#define CACHED_EXTENTS 16
-
 /* An extent in memory, verified. */
 typedef struct Cached {
     bool valid;
@@ -24,21 +21,25 @@ typedef struct Cached {
 struct RestoreRandom {
     const RestoreArchive *archive;
     VmaIndex *index;
+    IoInputCursor *input;
     uint64_t uses;
     uint64_t bytes;             /* read */
-    Cached cache[CACHED_EXTENTS];
-    uint8_t *verified;          /* a bit for each extent of the index */
+    unsigned extents;
+    Cached *cache;              /* of that many */
     uint8_t cluster[VMA_CLUSTER_BYTES];     /* blocks that were read again */
 };
 
 RestoreRandom *restore_random_new(const RestoreArchive *archive,
-                                  VmaIndex *index)
+                                  VmaIndex *index, unsigned extents)
 {
     RestoreRandom *r = g_new0(RestoreRandom, 1);
 
+    g_assert(extents >= 1);
     r->archive = archive;
     r->index = index;
-    r->verified = g_new0(uint8_t, vma_index_extents(index) / 8 + 1);
+    r->input = io_input_cursor_new(restore_archive_input(archive));
+    r->extents = extents;
+    r->cache = g_new0(Cached, extents);
     return r;
 }
 
@@ -47,10 +48,11 @@ void restore_random_free(RestoreRandom *r)
     if (!r) {
         return;
     }
-    for (unsigned i = 0; i < CACHED_EXTENTS; i++) {
+    for (unsigned i = 0; i < r->extents; i++) {
         g_free(r->cache[i].buffer);
     }
-    g_free(r->verified);
+    g_free(r->cache);
+    io_input_cursor_free(r->input);
     g_free(r);
 }
 
@@ -66,11 +68,16 @@ static bool set_changed(GError **error)
     return false;
 }
 
-/* Of blocks that match the extent's digest, for when they are read again. */
+/*
+ * Of blocks that match the extent's digest, for when they are read again; not
+ * 0, by which is known that the extent was verified.
+ */
 static uint32_t check_of(const uint8_t *blocks, uint16_t mask)
 {
-    return XXH3_64bits(blocks, (size_t)vma_mask_blocks(mask) *
-                               VMA_BLOCK_BYTES);
+    uint32_t check = XXH3_64bits(blocks, (size_t)vma_mask_blocks(mask) *
+                                         VMA_BLOCK_BYTES);
+
+    return check ? check : 1;
 }
 
 static const uint8_t *blocks_of(const Cached *c, unsigned first_block)
@@ -83,8 +90,9 @@ static bool load(RestoreRandom *r, Cached *c, const VmaPlace *place,
                  GError **error)
 {
     /* The file may have changed since the index was made. */
-    if (!restore_archive_read_extent(r->archive, place->extent_offset,
-                                     &c->extent, c->buffer, error)) {
+    if (!restore_archive_read_extent(r->archive, r->input,
+                                     place->extent_offset, &c->extent,
+                                     c->buffer, error)) {
         return false;
     }
     r->bytes += sizeof(VmaExtentHeader) +
@@ -93,13 +101,19 @@ static bool load(RestoreRandom *r, Cached *c, const VmaPlace *place,
         const VmaCluster *cluster = &c->extent.clusters[i];
 
         if (cluster->mask &&
-            !vma_index_set_check(r->index, place->extent, cluster,
-                                 check_of(blocks_of(c, cluster->first_block),
-                                          cluster->mask))) {
+            !vma_index_has(r->index, place->extent, cluster)) {
             return set_changed(error);
         }
     }
-    r->verified[place->extent / 8] |= 1u << place->extent % 8;
+    for (unsigned i = 0; i < c->extent.cluster_count; i++) {
+        const VmaCluster *cluster = &c->extent.clusters[i];
+
+        if (cluster->mask) {
+            vma_index_set_check(r->index, cluster,
+                                check_of(blocks_of(c, cluster->first_block),
+                                         cluster->mask));
+        }
+    }
     return true;
 }
 
@@ -107,7 +121,7 @@ static bool load(RestoreRandom *r, Cached *c, const VmaPlace *place,
 static Cached *find_cached(RestoreRandom *r, uint32_t extent, Cached **oldest)
 {
     *oldest = &r->cache[0];
-    for (unsigned i = 0; i < CACHED_EXTENTS; i++) {
+    for (unsigned i = 0; i < r->extents; i++) {
         Cached *c = &r->cache[i];
 
         if (c->valid && c->number == extent) {
@@ -118,6 +132,16 @@ static Cached *find_cached(RestoreRandom *r, uint32_t extent, Cached **oldest)
         }
     }
     return NULL;
+}
+
+bool restore_random_has(const RestoreRandom *r, uint32_t extent)
+{
+    for (unsigned i = 0; i < r->extents; i++) {
+        if (r->cache[i].valid && r->cache[i].number == extent) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Puts an extent into the cache. */
@@ -156,7 +180,7 @@ static bool read_again(RestoreRandom *r, const VmaPlace *place, GError **error)
                       (uint64_t)place->first_block * VMA_BLOCK_BYTES;
 
     r->bytes += bytes;
-    return restore_archive_read_at(r->archive, r->cluster, bytes, offset,
+    return restore_archive_read_at(r->input, r->cluster, bytes, offset,
                                    error) &&
            (check_of(r->cluster, place->mask) == place->check ||
             set_changed(error));
@@ -167,11 +191,10 @@ static const uint8_t *get_blocks(RestoreRandom *r, uint8_t device_id,
                                  uint32_t number, const VmaPlace *place,
                                  GError **error)
 {
-    bool verified = r->verified[place->extent / 8] >> place->extent % 8 & 1;
     Cached *oldest;
     Cached *c = find_cached(r, place->extent, &oldest);
 
-    if (!c && verified) {
+    if (!c && place->check) {
         return read_again(r, place, error) ? r->cluster : NULL;
     }
     if (!c) {
@@ -188,61 +211,71 @@ static const uint8_t *get_blocks(RestoreRandom *r, uint8_t device_id,
     return blocks_of(c, place->first_block);
 }
 
-/* What get_blocks() would do, on a cache without data. */
-static void expect_cluster(RestoreRandom *dry, const VmaPlace *place,
-                           GArray *offsets)
+/* The course of restore_random_expect(). */
+typedef struct Expect {
+    RestoreRandom *dry;         /* its cache has no data */
+    uint8_t *verified;          /* a bit for each extent of the index */
+    GArray *offsets;            /* of uint64_t */
+} Expect;
+
+/* What get_blocks() would do. */
+static void expect_cluster(Expect *e, const VmaPlace *place)
 {
-    bool verified = dry->verified[place->extent / 8] >> place->extent % 8 & 1;
+    uint8_t *verified = &e->verified[place->extent / 8];
+    uint8_t bit = 1u << place->extent % 8;
     Cached *oldest;
-    Cached *c = find_cached(dry, place->extent, &oldest);
+    Cached *c = find_cached(e->dry, place->extent, &oldest);
 
     if (!c) {
-        g_array_append_val(offsets, place->extent_offset);
-        if (verified) {
+        g_array_append_val(e->offsets, place->extent_offset);
+        if (place->check || *verified & bit) {
             return;
         }
-        dry->verified[place->extent / 8] |= 1u << place->extent % 8;
+        *verified |= bit;
         c = oldest;
         c->number = place->extent;
         c->valid = true;
     }
-    c->last_use = ++dry->uses;
+    c->last_use = ++e->dry->uses;
 }
 
 /* The stored blocks of the run go as far as TO. */
-static void expect_run(RestoreRandom *dry, uint8_t device_id, uint64_t from,
-                       uint64_t to, GArray *offsets)
+static void expect_run(Expect *e, uint8_t device_id, uint64_t from,
+                       uint64_t to)
 {
     uint64_t last = (to - 1) / VMA_CLUSTER_BYTES;
 
     for (uint64_t n = from / VMA_CLUSTER_BYTES; n <= last; n++) {
         VmaPlace place;
 
-        if (vma_index_find(dry->index, device_id, n, &place)) {
-            expect_cluster(dry, &place, offsets);
+        if (vma_index_find(e->dry->index, device_id, n, &place)) {
+            expect_cluster(e, &place);
         }
     }
 }
 
-void restore_random_expect(const RestoreRandom *r, uint8_t device_id,
-                           uint64_t from, uint64_t to)
+void restore_random_expect(RestoreRandom *r, uint8_t device_id, uint64_t from,
+                           uint64_t to)
 {
-    IoInput *input = restore_archive_input(r->archive);
     g_autoptr(GArray) offsets = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     g_autoptr(RestoreRandom) dry = NULL;
+    g_autofree uint8_t *verified = NULL;
+    Expect e;
     uint64_t end;
 
-    if (!io_input_is_compressed(input)) {
+    if (!io_input_is_compressed(restore_archive_input(r->archive))) {
         return;
     }
-    dry = restore_random_new(r->archive, r->index);
+    dry = restore_random_new(r->archive, r->index, r->extents);
+    verified = g_new0(uint8_t, vma_index_extents(r->index) / 8 + 1);
+    e = (Expect) { dry, verified, offsets };
     from -= from % VMA_BLOCK_BYTES;
     for (; from < to; from = end) {
         if (vma_index_run(r->index, device_id, from, to, &end)) {
-            expect_run(dry, device_id, from, end, offsets);
+            expect_run(&e, device_id, from, end);
         }
     }
-    io_input_expect(input, offsets);
+    io_input_cursor_expect(r->input, offsets);
 }
 
 /* The part from FROM on, as far as it lies within the cluster. */

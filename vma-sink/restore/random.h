@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Reads an archive's disks at any place, through an index.  An extent is read
- * and verified as a whole when it is first used, and the last ones are kept, in
- * no more than 64 MiB.  Of one that was verified and is not kept any more only
- * the blocks that are wanted are read again, and checked by themselves; else a
- * disk whose clusters are spread over the archive, as a guest has written to
- * them, would take many times the archive's size to read.  One thread.
+ * and verified as a whole when it is first used, and the last ones are kept.  Of
+ * one that was verified and is not kept any more only the blocks that are wanted
+ * are read again, and checked by themselves; else a disk whose clusters are
+ * spread over the archive, as a guest has written to them, would take many times
+ * the archive's size to read.
+ *
+ * One of these is for one thread at a time; several may share the archive and
+ * the index, and what one has verified the others need not.
  */
 #ifndef RESTORE_RANDOM_H
 #define RESTORE_RANDOM_H
@@ -20,9 +23,16 @@
 
 typedef struct RestoreRandom RestoreRandom;
 
-/* Both are borrowed; INDEX is that of restore_scan(), and gets checks. */
+/* What makes sense for one thread: 59 MiB, as far as extents are full. */
+#define RESTORE_RANDOM_EXTENTS 16u
+
+/*
+ * Both are borrowed; INDEX is that of restore_scan(), and gets checks.  As many
+ * as EXTENTS are kept, at least one, of up to VMA_EXTENT_MAX_BYTES each; of a
+ * compressed archive a frame as well.
+ */
 RestoreRandom *restore_random_new(const RestoreArchive *archive,
-                                  VmaIndex *index);
+                                  VmaIndex *index, unsigned extents);
 void restore_random_free(RestoreRandom *random);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestoreRandom, restore_random_free)
 
@@ -37,10 +47,14 @@ bool restore_random_read(RestoreRandom *random, uint8_t device_id,
 
 /*
  * Tells that the bytes FROM to TO of a disk are going to be read, in order, and
- * nothing else, so that threads can decompress ahead.  At the beginning only.
+ * nothing else, so that threads can decompress ahead.  At the beginning only,
+ * and by one that has the archive to itself.
  */
-void restore_random_expect(const RestoreRandom *random, uint8_t device_id,
+void restore_random_expect(RestoreRandom *random, uint8_t device_id,
                            uint64_t from, uint64_t to);
+
+/* Whether an extent is kept, by its number in the index. */
+bool restore_random_has(const RestoreRandom *random, uint32_t extent);
 
 /* How much of the archive was read. */
 uint64_t restore_random_bytes(const RestoreRandom *random);

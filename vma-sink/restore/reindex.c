@@ -290,7 +290,7 @@ static bool sort(Reindex *x, GError **error)
     }
     progress_phase(x->options->progress, NULL);
     vma_index_finish(index);
-    random = restore_random_new(x->archive, index);
+    random = restore_random_new(x->archive, index, RESTORE_RANDOM_EXTENTS);
     for (unsigned id = 0; id < BACKUP_DEVICE_IDS; id++) {
         if (x->devices[id] &&
             !write_device(x, random, index, x->devices[id], &bytes, error)) {

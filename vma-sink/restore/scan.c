@@ -45,6 +45,7 @@ bool restore_scan_end_mark(const RestoreArchive *archive,
 {
     IoInput *input = restore_archive_input(archive);
     uint64_t size = io_input_bytes(input);
+    g_autoptr(IoInputCursor) cursor = NULL;
     VmaExtentHeader header;
     size_t got;
 
@@ -57,8 +58,9 @@ bool restore_scan_end_mark(const RestoreArchive *archive,
     if (size < restore_archive_header_bytes(archive) + sizeof(header)) {
         return true;
     }
-    if (!io_input_read_at(input, &header, sizeof(header),
-                          size - sizeof(header), &got, error)) {
+    cursor = io_input_cursor_new(input);
+    if (!io_input_cursor_read(cursor, &header, sizeof(header),
+                              size - sizeof(header), &got, error)) {
         g_prefix_error(error, "%s: cannot read its end: ",
                        restore_archive_label(archive));
         return false;
@@ -73,6 +75,7 @@ bool restore_scan_end_mark(const RestoreArchive *archive,
 /* The course of one scan. */
 typedef struct Scan {
     const RestoreArchive *archive;
+    IoInputCursor *cursor;
     RestoreCheck *check;
     VmaDigests *digests;        /* NULL: the archive has none that we know */
     RestoreScanFunc *func;
@@ -122,8 +125,8 @@ static bool scan_extent(Scan *s, GError **error)
     VmaExtent extent;
     size_t got;
 
-    if (!io_input_read_at(restore_archive_input(s->archive), &header,
-                          sizeof(header), s->offset, &got, error)) {
+    if (!io_input_cursor_read(s->cursor, &header, sizeof(header), s->offset,
+                              &got, error)) {
         g_prefix_error(error, "cannot read the archive at offset %"
                        G_GUINT64_FORMAT ": ", s->offset);
         return false;
@@ -187,6 +190,8 @@ static bool scan_headers(const RestoreArchive *archive, RestoreScanFunc *func,
                          void *opaque, GError **error)
 {
     int fd = restore_archive_fd(archive);
+    IoInput *input = restore_archive_input(archive);
+    g_autoptr(IoInputCursor) cursor = io_input_cursor_new(input);
     g_autoptr(RestoreCheck) check =
         restore_check_new(restore_archive_info(archive));
     g_autoptr(VmaDigests) digests =
@@ -194,12 +199,13 @@ static bool scan_headers(const RestoreArchive *archive, RestoreScanFunc *func,
         ? vma_digests_new() : NULL;
     Scan scan = {
         .archive = archive,
+        .cursor = cursor,
         .check = check,
         .digests = digests,
         .func = func,
         .opaque = opaque,
         .offset = restore_archive_header_bytes(archive),
-        .size_bytes = io_input_bytes(restore_archive_input(archive)),
+        .size_bytes = io_input_bytes(input),
     };
 
     /* Only advice: most of the file is passed over. */

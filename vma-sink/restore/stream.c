@@ -128,7 +128,7 @@ bool restore_stream(const RestoreArchive *archive, const BackupDevice *device,
     if (!index) {
         return false;
     }
-    random = restore_random_new(archive, index);
+    random = restore_random_new(archive, index, RESTORE_RANDOM_EXTENTS);
     s = (Stream) {
         .random = random,
         .index = index,

@@ -14,7 +14,7 @@ typedef struct Entry {
     uint32_t extent;            /* in the index's table of extents */
     uint16_t mask;              /* never 0 */
     uint16_t first_block;
-    uint32_t check;
+    _Atomic uint32_t check;     /* all else stays as it is once finished */
 } Entry;
 static_assert(sizeof(Entry) == 16, "memory for each cluster with data");
 
@@ -127,21 +127,26 @@ static guint count_before(const GArray *device, uint64_t cluster)
 }
 
 /* The device's entry at I if it is that of CLUSTER, else NULL. */
-static const Entry *entry_at(const GArray *device, guint i, uint64_t cluster)
+static Entry *entry_at(const GArray *device, guint i, uint64_t cluster)
 {
-    const Entry *entry = i < device->len ? &g_array_index(device, Entry, i)
-                                         : NULL;
+    Entry *entry = i < device->len ? &g_array_index(device, Entry, i) : NULL;
 
     return entry && entry->cluster == cluster ? entry : NULL;
+}
+
+/* NULL: the cluster is all zeroes. */
+static Entry *find(const VmaIndex *index, uint8_t device_id, uint32_t cluster)
+{
+    const GArray *device = index->devices[device_id];
+
+    return device ? entry_at(device, count_before(device, cluster), cluster)
+                  : NULL;
 }
 
 bool vma_index_find(const VmaIndex *index, uint8_t device_id, uint32_t cluster,
                     VmaPlace *place)
 {
-    const GArray *device = index->devices[device_id];
-    const Entry *entry = device ? entry_at(device,
-                                           count_before(device, cluster),
-                                           cluster) : NULL;
+    const Entry *entry = find(index, device_id, cluster);
 
     if (!entry) {
         return false;
@@ -157,20 +162,22 @@ bool vma_index_find(const VmaIndex *index, uint8_t device_id, uint32_t cluster,
     return true;
 }
 
-bool vma_index_set_check(VmaIndex *index, uint32_t extent,
-                         const VmaCluster *cluster, uint32_t check)
+bool vma_index_has(const VmaIndex *index, uint32_t extent,
+                   const VmaCluster *cluster)
 {
-    GArray *device = index->devices[cluster->device_id];
-    guint i = device ? count_before(device, cluster->number) : 0;
-    Entry *entry;
+    const Entry *entry = find(index, cluster->device_id, cluster->number);
 
-    if (!device || !entry_at(device, i, cluster->number)) {
-        return false;
-    }
-    entry = &g_array_index(device, Entry, i);
-    entry->check = check;
-    return entry->extent == extent && entry->mask == cluster->mask &&
+    return entry && entry->extent == extent && entry->mask == cluster->mask &&
            entry->first_block == cluster->first_block;
+}
+
+void vma_index_set_check(VmaIndex *index, const VmaCluster *cluster,
+                         uint32_t check)
+{
+    Entry *entry = find(index, cluster->device_id, cluster->number);
+
+    g_assert(entry && check);
+    entry->check = check;
 }
 
 /* Whether a block is stored; I is the entry of its cluster, or of a later. */

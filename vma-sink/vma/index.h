@@ -26,7 +26,7 @@ typedef struct VmaPlace {
     uint64_t extent_offset;     /* of its header in the archive */
     uint16_t mask;              /* bit i: block i is stored */
     uint16_t first_block;       /* of them, within the extent */
-    uint32_t check;             /* what was set last, at first 0 */
+    uint32_t check;             /* what was set last; 0: nothing was */
 } VmaPlace;
 
 VmaIndex *vma_index_new(void);
@@ -48,11 +48,18 @@ bool vma_index_find(const VmaIndex *index, uint8_t device_id, uint32_t cluster,
                     VmaPlace *place);
 
 /*
- * Notes something of a cluster with data, for instance a checksum of its stored
- * blocks.  False: EXTENT, by its number in the index, does not have it there.
+ * Whether a cluster with data is in EXTENT, by its number in the index, and
+ * stands there as CLUSTER says.
  */
-bool vma_index_set_check(VmaIndex *index, uint32_t extent,
-                         const VmaCluster *cluster, uint32_t check);
+bool vma_index_has(const VmaIndex *index, uint32_t extent,
+                   const VmaCluster *cluster);
+
+/*
+ * Notes something of a cluster with data, for instance a checksum of its stored
+ * blocks, not 0.  Any thread may do this while others ask.
+ */
+void vma_index_set_check(VmaIndex *index, const VmaCluster *cluster,
+                         uint32_t check);
 
 /*
  * The run of stored blocks, or of zeroes, that begins at the byte FROM of a
