@@ -11,13 +11,19 @@ mandir ?= $(prefix)/share/man
 QEMU_SERIES ?= 10.0 10.2
 
 PROGRAMS = vma-dump vma-sink vma-restore
+
+# For who has nbdkit; the folder is where nbdkit looks for it.
+HAVE_NBDKIT := $(shell pkg-config --exists nbdkit 2>/dev/null && echo yes)
+nbdkit_plugindir ?= $(shell pkg-config --variable=plugindir nbdkit 2>/dev/null)
+PLUGIN = $(if $(HAVE_NBDKIT),$(B)/nbdkit-vma-plugin.so)
+
 PACKAGES = glib-2.0 json-glib-1.0 uuid zlib libxxhash libnbd libzstd
 
 # The user's CFLAGS come last, so they win.
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes \
 	-Wstrict-prototypes -Wwrite-strings $(WERROR) -D_GNU_SOURCE \
-	-fno-strict-aliasing -Ivma-sink $(PACKAGE_CFLAGS) $(CFLAGS)
+	-fno-strict-aliasing -fPIC -fvisibility=hidden -Ivma-sink $(PACKAGE_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS)
 WERROR ?= -Werror
 
@@ -56,10 +62,13 @@ BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(PROGRAMS:%=$(B)/%)
+all: $(PROGRAMS:%=$(B)/%) $(PLUGIN)
+ifneq ($(HAVE_NBDKIT),yes)
+	@echo 'not built: the plugin for nbdkit (that needs nbdkit-plugin-dev)'
+endif
 
 help:
-	@echo 'make              build the programs in $(B)/'
+	@echo 'make              build the programs in $(B)/, and the plugin for nbdkit'
 	@echo 'make demo         back up and restore a small running guest'
 	@echo 'make check        run all tests, those of the patched QEMU included'
 	@echo 'make check-unit check-cli check-qemu'
@@ -74,7 +83,7 @@ help:
 	@echo 'make uninstall, make clean'
 
 setup:
-	tests/setup.sh build check qemu demo
+	tests/setup.sh build plugin check qemu demo
 
 # Objects are made anew when a flag changes.
 $(B)/flags: FORCE
@@ -92,6 +101,14 @@ $(PROGRAMS:%=$(B)/%): $(B)/%: $(B)/obj/vma-sink/%.o $(MODULE_OBJS)
 	@mkdir -p $(@D)
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+
+# Of the modules it gets those that it needs, with an archive's help.
+$(B)/nbdkit-vma-plugin.so: $(B)/obj/vma-sink/nbdkit/vma-plugin.o $(MODULE_OBJS)
+	@$(call say,LINK,$@)
+	@rm -f $(B)/obj/modules.a
+	$(Q)$(AR) rcs $(B)/obj/modules.a $(MODULE_OBJS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared -Wl,--as-needed -o $@ $< \
+		$(B)/obj/modules.a $(PACKAGE_LIBS)
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(MODULE_OBJS)
 	@mkdir -p $(@D)
@@ -123,6 +140,7 @@ $(FAULT_LIBRARY): tests/lib/fault.c $(B)/flags
 	$(Q)$(CC) -Wall -Wextra -Werror -O1 -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
 
 -include $(MODULE_OBJS:.o=.d) $(MAIN_OBJS:.o=.d) $(UNIT_OBJS:.o=.d) \
+	$(B)/obj/vma-sink/nbdkit/vma-plugin.d \
 	$(wildcard $(B)/obj/tests/fuzz/*.d)
 
 # The runner takes the groups to run and prints the totals.
@@ -131,7 +149,7 @@ RUN_TESTS = B=$(abspath $(B)) QEMU_SERIES='$(QEMU_SERIES)' tests/run.sh
 # These two set up the machine first, so they build in a make of their own,
 # which finds the libraries that were installed.
 check:
-	@tests/setup.sh build check qemu
+	@tests/setup.sh build plugin check qemu
 	@$(MAKE) --no-print-directory check-built
 
 check-built: all $(UNIT_PROGRAMS) $(FAULT_LIBRARY)
@@ -188,9 +206,16 @@ lint:
 install: all
 	install -d $(DESTDIR)$(bindir)
 	install $(PROGRAMS:%=$(B)/%) $(DESTDIR)$(bindir)
+ifeq ($(HAVE_NBDKIT),yes)
+	install -d $(DESTDIR)$(nbdkit_plugindir)
+	install $(PLUGIN) $(DESTDIR)$(nbdkit_plugindir)
+endif
 
 uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(bindir)/%)
+ifeq ($(HAVE_NBDKIT),yes)
+	rm -f $(DESTDIR)$(nbdkit_plugindir)/nbdkit-vma-plugin.so
+endif
 
 clean:
 	rm -rf $(B)

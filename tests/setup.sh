@@ -26,6 +26,10 @@ pc libnbd libnbd-dev
 pc libzstd libzstd-dev
 END
     ;;
+    plugin) cat <<'END'
+pc nbdkit nbdkit-plugin-dev
+END
+    ;;
     check) cat <<'END'
 cmd python3 python3
 cmd zstd zstd
@@ -33,6 +37,7 @@ cmd xxhsum xxhash
 cmd nbdkit nbdkit
 cmd nbdinfo libnbd-bin
 cmd qemu-nbd qemu-utils
+cmd debugfs e2fsprogs
 END
     ;;
     qemu) cat <<'END'

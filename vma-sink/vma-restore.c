@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vma-restore: archive -> list, configs, check, disks.
+ * vma-restore: archive -> list, configs, check, disks, NBD.
  */
 #include <glib.h>
 
@@ -269,6 +269,51 @@ static bool run_reindex(int argc, char **argv, GError **error)
     return end(progress, failure, error);
 }
 
+static const char serve_summary[] =
+    "Serves the disks over NBD, read-only, each as the export of its name,\n"
+    "without restoring them: at a socket, until it is ended, or for a command,\n"
+    "which finds the URI in $uri.  The same as\n"
+    "  nbdkit -f -r -U SOCKET vma ARCHIVE\n"
+    "  nbdkit -f -r -U - vma ARCHIVE --run COMMAND\n"
+    "The exit code is nbdkit's then, or the command's.";
+
+static bool run_serve(int argc, char **argv, GError **error)
+{
+    g_autofree char *disk = NULL;
+    g_autofree char *socket = NULL;
+    g_autofree char *command = NULL;
+    g_autofree char *cache_size = NULL;
+    const GOptionEntry options[] = {
+        { "disk", 'd', 0, G_OPTION_ARG_FILENAME, &disk,
+          "The default export, that of an empty name (an only disk is)",
+          "NAME" },
+        { "unix", 'U', 0, G_OPTION_ARG_FILENAME, &socket,
+          "Listen at this socket", "SOCKET" },
+        { "run", 0, 0, G_OPTION_ARG_FILENAME, &command,
+          "Run this with the shell, and end with it", "COMMAND" },
+        { "cache-size", 0, 0, G_OPTION_ARG_STRING, &cache_size,
+          "Memory for the archive's data (128M)", "SIZE" },
+        { NULL },
+    };
+    RestoreServe serve;
+
+    if (!parse(argc, argv, options, "ARCHIVE", serve_summary, 1, 1, error)) {
+        return false;
+    }
+    if (!socket == !command) {
+        cli_set_usage(error, "serve: expected one of --unix and --run");
+        return false;
+    }
+    serve = (RestoreServe) {
+        .archive = argv[1],
+        .disk = disk,
+        .socket = socket,
+        .command = command,
+        .cache_size = cache_size,
+    };
+    return restore_serve(&serve, error);
+}
+
 static const struct {
     const char *name;
     bool (*run)(int argc, char **argv, GError **error);
@@ -278,6 +323,7 @@ static const struct {
     { "verify", run_verify },
     { "extract", run_extract },
     { "reindex", run_reindex },
+    { "serve", run_serve },
 };
 
 /* The command line has no known command, but may ask for help. */
@@ -291,7 +337,8 @@ static bool run_none(int argc, char **argv, GError **error)
                    "  config ARCHIVE [NAME]      print configuration files\n"
                    "  verify ARCHIVE             check all of it\n"
                    "  extract ARCHIVE [FOLDER]   restore disks and configs\n"
-                   "  reindex ARCHIVE OUTPUT     write it anew, with an index",
+                   "  reindex ARCHIVE OUTPUT     write it anew, with an index\n"
+                   "  serve ARCHIVE              serve disks over NBD",
                    error)) {
         return false;
     }

@@ -97,6 +97,18 @@ void io_catch_signals(void)
     signal(SIGXFSZ, SIG_IGN);
 }
 
+void io_release_signals(void)
+{
+    sigset_t asked;
+
+    /* Handlers end with exec() by themselves; the rest does not. */
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
+    sigemptyset(&asked);
+    sigaddset(&asked, SIGUSR1);
+    sigprocmask(SIG_UNBLOCK, &asked, NULL);
+}
+
 bool io_interrupted(GError **error)
 {
     if (!caught_signal) {

@@ -56,6 +56,12 @@ bool io_pread(int fd, void *buffer, size_t bytes, uint64_t offset, size_t *got,
 void io_catch_signals(void);
 
 /*
+ * Before exec(): the program that follows gets signals as they are by default.
+ * What the shell ignores (SIGINT of what nohup runs) stays ignored.
+ */
+void io_release_signals(void);
+
+/*
  * For what must not be left undone: while this is on, a second signal is like
  * the first.  Whoever turns it on waits for nothing without a limit.
  */

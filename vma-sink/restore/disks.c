@@ -75,6 +75,18 @@ static bool check_unique(const BackupInfo *info, const BackupDevice *device,
     return true;
 }
 
+const BackupDevice *restore_disks_find(const BackupInfo *info,
+                                       const char *name, GError **error)
+{
+    const BackupDevice *device = backup_info_find_device(info, name);
+
+    if (!device) {
+        set_usage(error, "the archive has no disk '%s'", name);
+        return NULL;
+    }
+    return check_unique(info, device, error) ? device : NULL;
+}
+
 static bool parse(RestoreDisks *disks, const BackupInfo *info,
                   const char *argument, GError **error)
 {

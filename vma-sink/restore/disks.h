@@ -36,6 +36,10 @@ typedef struct RestoreDisks {
 bool restore_disks_parse(RestoreDisks *disks, const BackupInfo *info,
                          const RestoreExtract *options, GError **error);
 
+/* The disk of this name.  NULL, of kind USAGE: there is none, or two. */
+const BackupDevice *restore_disks_find(const BackupInfo *info,
+                                       const char *name, GError **error);
+
 /*
  * Before any target is opened, and with the folder in its place: whether they
  * may be written.  NAMES are the files in the folder, in the order of devices,

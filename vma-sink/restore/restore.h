@@ -70,4 +70,19 @@ typedef struct RestoreExtract {
 
 bool restore_extract(const RestoreExtract *options, GError **error);
 
+/*
+ * Becomes nbdkit, with our plugin, that serves the archive's disks until it is
+ * ended: at SOCKET, or (SOCKET is NULL) as long as the shell's COMMAND runs.
+ * DISK is the default export, or NULL.  Returns only if that fails.
+ */
+typedef struct RestoreServe {
+    const char *archive;
+    const char *disk;
+    const char *socket;
+    const char *command;
+    const char *cache_size;     /* for the plugin; NULL: its own */
+} RestoreServe;
+
+bool restore_serve(const RestoreServe *options, GError **error);
+
 #endif /* RESTORE_RESTORE_H */
