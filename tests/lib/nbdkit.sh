@@ -13,11 +13,8 @@ PLUGIN=$B/nbdkit-vma-plugin.so
 needs nbdkit nbdinfo nbdcopy
 [ -e "$PLUGIN" ] || skip "no plugin: it was built without nbdkit-plugin-dev"
 
-# A plugin with a sanitizer needs it in nbdkit, which leaks on its way out.
-sanitizer=$(ldd "$PLUGIN" | awk '/libasan/ { print $3 }')
-if [ -n "$sanitizer" ]; then
-    export LD_PRELOAD=$sanitizer ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0
-fi
+# It would have to be preloaded into nbdkit and all that it runs, which hang.
+! ldd "$PLUGIN" | grep -q libasan || skip "nbdkit takes no plugin with ASan"
 
 mkvma=$ROOT/tests/lib/mkvma.py
 make_archives() {

@@ -73,6 +73,7 @@ static void fixture_free(Fixture *f)
     remove_folder(f->folder);
     g_free(f->content);
     g_free(f->path);
+    g_free(f->folder);
     g_free(f);
 }
 
