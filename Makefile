@@ -156,7 +156,7 @@ check-built: all $(UNIT_PROGRAMS) $(FAULT_LIBRARY)
 	$(RUN_TESTS) unit cli qemu
 
 demo:
-	@tests/setup.sh build qemu demo
+	@tests/setup.sh build plugin qemu demo
 	@$(MAKE) --no-print-directory demo-built
 
 demo-built: all

@@ -67,6 +67,8 @@ END
 cmd python3 python3
 cmd e2fsck e2fsprogs
 cmd cpio cpio
+cmd nbdkit nbdkit
+cmd qemu-img qemu-utils
 file /bin/busybox busybox-static
 END
     ;;

@@ -116,6 +116,97 @@ find_restored()
     echo "${found[0]}"
 }
 
+# Until the server is there; SERVER is its process.
+start_server()
+{
+    local deadline=$((SECONDS + WAIT_SECONDS))
+
+    show "vma-restore serve vm.vma --unix vm.nbd &"
+    setpriv --pdeathsig KILL vma-restore serve vm.vma --unix vm.nbd \
+        > nbd.log 2>&1 &
+    SERVER=$!
+    until [[ -S vm.nbd ]]; do
+        if ! kill -0 "$SERVER" 2> /dev/null || [[ $SECONDS -ge $deadline ]]
+        then
+            die "the archive is not served: $(cat nbd.log)"
+        fi
+        sleep 0.05
+    done
+}
+
+# Until all of the archive that the overlays need is in them.
+stream_disks()
+{
+    local number deadline=$((SECONDS + WAIT_SECONDS))
+
+    for number in 0 1; do
+        show "block-stream of drive-virtio$number, over QMP"
+        guest_qmp . block-stream "{\"job-id\": \"stream$number\",
+            \"device\": \"drive-virtio$number\"}" > /dev/null ||
+            die "the disks can't be copied"
+    done
+    until [[ $(guest_qmp . query-block-jobs) == "[]" ]]; do
+        [[ $SECONDS -lt $deadline ]] || die "the disks are not copied"
+        sleep 0.1
+    done
+}
+
+# What the guest has on its disks after that, and all that it had before.
+check_overlays()
+{
+    local name copied
+
+    for name in a b; do
+        show "qemu-img info disk-$name.qcow2"
+        copied=$(qemu-img info --output=json "disk-$name.qcow2") ||
+            die "'disk-$name.qcow2' is no image"
+        [[ $copied != *backing-filename* ]] ||
+            die "'disk-$name.qcow2' still needs the archive"
+        qemu-img convert -O raw "disk-$name.qcow2" "overlay-$name.raw" ||
+            die "'disk-$name.qcow2' can't be read"
+        repair_guest_disk "overlay-$name.raw" > /dev/null ||
+            die "the file system of disk $name is damaged"
+        read_guest_disk "overlay-$name.raw" "files/overlay-$name" ||
+            die "cannot read the files of disk $name"
+        check_guest_disk "files/overlay-$name" ||
+            die "files of disk $name are damaged"
+        good "disk $name is whole without the archive: $CHECKED_SEED old" \
+            "files and $CHECKED_SLOTS by the guest match their checksums"
+    done
+}
+
+start_from_archive()
+{
+    local number names=(a b) from complaints
+
+    start_server
+    for number in 0 1; do
+        run "qemu-img create -q -f qcow2 -F raw -b $(
+            )'nbd+unix:///virtio$number?socket=vm.nbd' $(
+            )disk-${names[number]}.qcow2" || die "no overlay"
+    done
+    GUEST_FORMAT=qcow2
+    guest_args qemu-system-x86_64
+    show "qemu-system-x86_64 ... -blockdev driver=qcow2,... (as above)"
+    from=$EPOCHREALTIME
+    boot_guest "$work"
+    wait_guest_counter 10 "$BOOT_SECONDS" || die "the guest does not come up"
+    instant_seconds=$(seconds_since "$from")
+    good "the guest runs and writes, $instant_seconds s after its start"
+    stream_disks
+    show "kill $SERVER"
+    kill "$SERVER"
+    wait "$SERVER" || die "the server failed: $(cat nbd.log)"
+    number=$(guest_counter)
+    wait_guest_counter $((number + 20)) "$WAIT_SECONDS" ||
+        die "the guest does not go on"
+    complaints=$(guest_complaints)
+    [[ -z $complaints ]] || die "the guest complains: $complaints"
+    good "the server is gone, and the guest at record $(guest_counter)"
+    stop_guest
+    check_overlays
+}
+
 clean_up()
 {
     local rc=$?
@@ -304,6 +395,20 @@ run 'tail -n 1 serial.log'
 good "alive, at record $now, and no I/O error on its console"
 stop_guest
 
+heading "Start it once more, from the archive" \
+    "Nothing is restored: the archive's disks are served, and the guest boots \
+from overlays over them, in which its writes go. QEMU copies the rest into \
+them while the guest runs; then the server may go."
+
+plugin=$(dirname "$(realpath "$VMA_RESTORE")")/nbdkit-vma-plugin.so
+instant_seconds=
+if [[ ! -e $plugin ]] || ! guest_need nbdkit nbdkit qemu-img qemu-utils; then
+    echo "SKIPPED: there is no nbdkit, no qemu-img, or no plugin (that needs" \
+        "nbdkit-plugin-dev)"
+else
+    start_from_archive
+fi
+
 heading "Summary" "Everything above was checked, not only shown."
 printf '%-24s%s\n' \
     "two disks" "$(mib "$disk_bytes")" \
@@ -313,7 +418,8 @@ printf '%-24s%s\n' \
     "guest's slowest write" \
     "$slowest_before ms before, $slowest_during ms during the backup" \
     "files compared" "$files" \
-    "the backup's instant" "record $last_a on disk a, $last_b on disk b"
+    "the backup's instant" "record $last_a on disk a, $last_b on disk b" \
+    "guest up from archive" "${instant_seconds:-not tried}${instant_seconds:+ s}"
 echo
 printf '%sdemo passed%s\n' "$green$bold" "$reset"
 if [[ -n ${KEEP-} ]]; then

@@ -43,10 +43,11 @@ guest_need()
 
 # guest_args QEMU [OPTION...]: set GUEST_ARGS to the command line that boots the
 # guest, to be run in its folder.  vm.qmp is for the user of the guest, and
-# control.qmp for guest_qmp.
+# control.qmp for guest_qmp.  Its disks are disk-a.FORMAT and disk-b.FORMAT, with
+# GUEST_FORMAT, or raw.
 guest_args()
 {
-    local qemu=$1 disk number=0 dir
+    local qemu=$1 disk number=0 dir format=${GUEST_FORMAT:-raw}
     shift
 
     GUEST_ARGS=("$qemu" -machine pc -accel tcg -smp 2 -m 256M)
@@ -58,8 +59,10 @@ guest_args()
     for disk in a b; do
         # What is watched is the guest and its QEMU, not how fast this host
         # syncs its own file system: hence no-flush.
-        GUEST_ARGS+=(-blockdev "driver=raw,node-name=drive-virtio$number,$(
-            )cache.no-flush=on,file.driver=file,file.filename=disk-$disk.raw")
+        GUEST_ARGS+=(-blockdev "driver=$format,$(
+            )node-name=drive-virtio$number,$(
+            )cache.no-flush=on,$(
+            )file.driver=file,file.filename=disk-$disk.$format")
         # Each disk has two queues, and each queue a thread in QEMU.
         GUEST_ARGS+=(-object "iothread,id=io$number-0")
         GUEST_ARGS+=(-object "iothread,id=io$number-1")
