@@ -26,7 +26,8 @@ reads() { # ARCHIVE PLAIN ORDERED: 0, where -d NAME=- is possible
     restore list "$2" | sed 's/, and an end mark.*//' | diff - left ||
         fail "$1: another list"
     restore config "$1" | cmp - conf || fail "$1: another config"
-    restore verify "$1" > left
+    # That many frames have no seek table is for a line of its own.
+    restore verify "$1" | sed '/^The file has no seek table/,$d' > left
     restore verify "$2" | diff - left || fail "$1: another verdict"
     restore extract "$1" out
     same_disks "$1"
