@@ -36,6 +36,7 @@ cmd zstd zstd
 cmd xxhsum xxhash
 cmd nbdkit nbdkit
 cmd nbdinfo libnbd-bin
+cmd nbdfuse nbdfuse
 cmd qemu-nbd qemu-utils
 cmd debugfs e2fsprogs
 END

@@ -230,7 +230,8 @@ bool cli_parse_size(const char *text, uint64_t *bytes, GError **error)
     return true;
 }
 
-void cli_split_config(const char *argument, char **file, char **name)
+/* "FILE[=NAME]" of -c, into FILE and NAME (NULL where it is not given). */
+static void split_config(const char *argument, char **file, char **name)
 {
     const char *equals = strrchr(argument, '=');
 
@@ -245,7 +246,7 @@ bool cli_load_configs(BackupInfo *info, char **arguments, GError **error)
         g_autofree char *file = NULL;
         g_autofree char *name = NULL;
 
-        cli_split_config(*arguments, &file, &name);
+        split_config(*arguments, &file, &name);
         if (!backup_info_load_config(info, file, name, error)) {
             return false;
         }

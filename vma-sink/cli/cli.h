@@ -48,9 +48,6 @@ void cli_set_usage(GError **error, const char *format, ...)
 /* A number with an optional K, M, G or T (powers of 1024). */
 bool cli_parse_size(const char *text, uint64_t *bytes, GError **error);
 
-/* "FILE[=NAME]" of -c, into FILE and NAME (NULL where it is not given). */
-void cli_split_config(const char *argument, char **file, char **name);
-
 /* Loads every "FILE[=NAME]" of a NULL-terminated list, which may be NULL. */
 bool cli_load_configs(BackupInfo *info, char **arguments, GError **error);
 

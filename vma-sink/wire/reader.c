@@ -29,6 +29,14 @@ typedef struct DeviceState {
     bool ended;
 } DeviceState;
 
+/* What was read so far, for END. */
+typedef struct WireTotals {
+    uint64_t records;
+    uint64_t data_clusters;
+    uint64_t zero_clusters;
+    uint64_t data_bytes;
+} WireTotals;
+
 struct WireReader {
     /* Set at creation, never changed. */
     WireReadFunc *read;
@@ -209,11 +217,6 @@ const BackupInfo *wire_reader_info(const WireReader *r)
 uint32_t wire_reader_features(const WireReader *r)
 {
     return r->features;
-}
-
-const WireTotals *wire_reader_totals(const WireReader *r)
-{
-    return &r->totals;
 }
 
 /* Reads the header, or what is missing of it. */

@@ -35,13 +35,6 @@ typedef struct WireRun {
     uint32_t payload_bytes;     /* DATA: see wire_reader_payload() */
 } WireRun;
 
-typedef struct WireTotals {
-    uint64_t records;
-    uint64_t data_clusters;
-    uint64_t zero_clusters;
-    uint64_t data_bytes;
-} WireTotals;
-
 /*
  * Reads and verifies the preamble.  The descriptor is borrowed and read
  * sequentially from where it stands, never beyond the end of the stream.
@@ -62,7 +55,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(WireReader, wire_reader_free)
 /* Valid as long as the reader. */
 const BackupInfo *wire_reader_info(const WireReader *reader);
 uint32_t wire_reader_features(const WireReader *reader);
-const WireTotals *wire_reader_totals(const WireReader *reader);
 
 /* DEVICE_END and ignorable records are dealt with inside. */
 WireEvent wire_reader_next(WireReader *reader, WireRun *run, GError **error);
