@@ -15,7 +15,6 @@ slowly() { # FILE
     sleep 0.5
     tail -c +4500001 "$1"
 }
-export -f slowly
 bar='\[#+\.+\] +[0-9]+%  [0-9.]+ MiB of 6.0 MiB, [0-9]+% zero'
 
 # A log gets the summary and nothing else.
@@ -44,7 +43,8 @@ tr '\r' '\n' < err | grep -q '^[0-9.]* [a-zA-Z]*' || fail "$(cat err)"
 
 command -v script > /dev/null || skip "script is not installed"
 on_terminal() { # COMMANDS
-    printf '%s\n' 'set -eo pipefail' "$1" > commands
+    # With the function in it: a shell between may not hand it on.
+    printf '%s\n' 'set -eo pipefail' "$(declare -f slowly)" "$1" > commands
     script -qec 'bash commands' /dev/null < /dev/null > typed ||
         fail "$(cat typed)"
     tr '\r' '\n' < typed > lines
