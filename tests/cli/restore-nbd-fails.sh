@@ -9,10 +9,20 @@ mkvma=$ROOT/tests/lib/mkvma.py
 "$mkvma" --image a.raw 10000384 1
 "$mkvma" x.vma a=a.raw
 
-fails() { # ARGUMENT...
+# The exit code of the command that nbdkit runs, not of nbdkit: 1.32 may abort
+# when a client leaves with requests under way.
+served() { # ARGUMENT... COMMAND
+    rm -f code
     # shellcheck disable=SC2016 # $uri is nbdkit's
-    expect_exit 1 nbdkit -U - "$@" --run \
-        'echo "$uri" > uri; "$VMA_RESTORE" extract -f -d "a=$uri" x.vma'
+    nbdkit -U - "${@:1:$#-1}" --run "${*: -1}; echo \$? > code" 2> err
+    cat code
+}
+fails() { # ARGUMENT...
+    local code
+    # shellcheck disable=SC2016
+    code=$(served "$@" \
+        'echo "$uri" > uri; "$VMA_RESTORE" extract -f -d "a=$uri" x.vma')
+    [ "$code" = 1 ] || fail "exit code $code, not 1: $*: $(cat err)"
     expect_message "'$(cat uri)' has been partly overwritten, nothing else was"
 }
 fails --filter=error memory 10000384 error-pwrite=ENOSPC error-pwrite-rate=1
@@ -47,18 +57,17 @@ done
 plugin() { # FAIL-AT
     rm -f count
     # shellcheck disable=SC2016
-    FAIL_AT=$1 nbdkit -U - sh plugin.sh --run \
-        '"$VMA_RESTORE" extract -f -d "a=$uri" small.vma' 2> err
+    FAIL_AT=$1 served sh plugin.sh \
+        '"$VMA_RESTORE" extract -f -d "a=$uri" small.vma'
 }
 chmod +x plugin.sh
 sed -i "s/count/'${T//\//\\/}\/count'/g" plugin.sh
-plugin 0 || fail "the plugin does not work: $(cat err)"
+[ "$(plugin 0)" = 0 ] || fail "the plugin does not work: $(cat err)"
 [ "$(tail -n 1 count)" = flushed ] || fail "no flush at the end"
 requests=$(($(wc -l < count) - 1))
 [ "$requests" -gt 20 ] || fail "only $requests requests"
 for at in $(seq 1 "$requests") flush; do
-    plugin "$at"
-    code=$?
+    code=$(plugin "$at")
     [ "$code" = 1 ] || fail "request $at of $requests: exit code $code"
     expect_message 'has been partly overwritten, nothing else was restored: '
     expect_message 'the NBD server: Input/output error'
