@@ -5,6 +5,8 @@ B ?= build
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
+bashdir ?= $(prefix)/share/bash-completion/completions
+zshdir ?= $(prefix)/share/zsh/site-functions
 
 # The QEMUs that are patched and tested: series of its releases.  The first one
 # is built by "make qemu" and used by the demo.
@@ -201,18 +203,34 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --inline-suppr -Ivma-sink \
 		--enable=warning,performance,portability \
 		--suppress=unknownMacro vma-sink
-	shellcheck -x $$(git ls-files '*.sh' .ci/run)
+	shellcheck -x $$(git ls-files '*.sh' '*.bash' .ci/run)
 
+# The plugin's page goes with the plugin.
+MANUALS = $(filter-out $(if $(PLUGIN),,%nbdkit-vma-plugin.1),\
+	$(wildcard vma-sink/man/*.[15]))
+
+# bash looks for a file of each program's name.
 install: all
-	install -d $(DESTDIR)$(bindir)
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 \
+		$(DESTDIR)$(mandir)/man5 $(DESTDIR)$(bashdir) $(DESTDIR)$(zshdir)
 	install $(PROGRAMS:%=$(B)/%) $(DESTDIR)$(bindir)
+	install -m 644 $(filter %.1,$(MANUALS)) $(DESTDIR)$(mandir)/man1
+	install -m 644 $(filter %.5,$(MANUALS)) $(DESTDIR)$(mandir)/man5
+	for p in $(PROGRAMS); do install -m 644 vma-sink/completions/vma.bash \
+		$(DESTDIR)$(bashdir)/$$p || exit; done
+	install -m 644 vma-sink/completions/_vma $(DESTDIR)$(zshdir)
 ifeq ($(HAVE_NBDKIT),yes)
 	install -d $(DESTDIR)$(nbdkit_plugindir)
 	install $(PLUGIN) $(DESTDIR)$(nbdkit_plugindir)
 endif
 
 uninstall:
-	rm -f $(PROGRAMS:%=$(DESTDIR)$(bindir)/%)
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(bindir)/%) \
+		$(PROGRAMS:%=$(DESTDIR)$(bashdir)/%) $(DESTDIR)$(zshdir)/_vma \
+		$(patsubst vma-sink/man/%,$(DESTDIR)$(mandir)/man1/%,\
+			$(filter %.1,$(MANUALS))) \
+		$(patsubst vma-sink/man/%,$(DESTDIR)$(mandir)/man5/%,\
+			$(filter %.5,$(MANUALS)))
 ifeq ($(HAVE_NBDKIT),yes)
 	rm -f $(DESTDIR)$(nbdkit_plugindir)/nbdkit-vma-plugin.so
 endif

@@ -39,6 +39,9 @@ cmd nbdinfo libnbd-bin
 cmd nbdfuse nbdfuse
 cmd qemu-nbd qemu-utils
 cmd debugfs e2fsprogs
+cmd man man-db
+cmd mandoc mandoc
+cmd zsh zsh
 END
     ;;
     qemu) cat <<'END'
