@@ -60,7 +60,7 @@ BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 	$(wildcard tests/bench/*.c))
 
 .PHONY: all help setup check check-built check-asan check-fuzz demo-built check-unit check-cli check-qemu demo bench lint \
-	qemu qemu-tools install uninstall clean FORCE
+	qemu qemu-tools install uninstall deb check-deb clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -82,6 +82,8 @@ help:
 	@echo 'make setup        install the Debian packages that all this needs'
 	@echo 'make qemu         get, patch and build QEMU $(firstword $(QEMU_SERIES))'
 	@echo 'make install      DESTDIR and prefix ($(prefix)) are honoured'
+	@echo 'make deb          Debian packages, in $(B)/deb/'
+	@echo 'make check-deb    ... installed and tried in a clean system (takes root)'
 	@echo 'make uninstall, make clean'
 
 setup:
@@ -234,6 +236,13 @@ uninstall:
 ifeq ($(HAVE_NBDKIT),yes)
 	rm -f $(DESTDIR)$(nbdkit_plugindir)/nbdkit-vma-plugin.so
 endif
+
+deb:
+	@tests/setup.sh build plugin deb
+	vma-sink/packaging/make-deb.sh $(B)/deb
+
+check-deb: deb
+	tests/deb/run.sh $(B)/deb
 
 clean:
 	rm -rf $(B)

@@ -76,6 +76,12 @@ cmd qemu-img qemu-utils
 file /bin/busybox busybox-static
 END
     ;;
+    deb) cat <<'END'
+cmd dh debhelper
+cmd dpkg-buildpackage dpkg-dev
+cmd debootstrap debootstrap
+END
+    ;;
     bench) cat <<'END'
 file /usr/bin/time time
 END
