@@ -269,6 +269,51 @@ static bool run_reindex(int argc, char **argv, GError **error)
     return end(progress, failure, error);
 }
 
+static bool parse_map_form(const char *text, RestoreMapForm *form,
+                           GError **error)
+{
+    static const char *const names[] = {
+        [RESTORE_MAP_TEXT] = "human",
+        [RESTORE_MAP_JSON] = "json",
+        [RESTORE_MAP_PICTURE] = "picture",
+    };
+
+    *form = RESTORE_MAP_TEXT;
+    for (size_t i = 0; text && i < G_N_ELEMENTS(names); i++) {
+        if (g_str_equal(text, names[i])) {
+            *form = i;
+            return true;
+        }
+    }
+    if (text) {
+        cli_set_usage(error, "unknown output '%s': human, json or picture",
+                      text);
+    }
+    return !text;
+}
+
+static bool run_map(int argc, char **argv, GError **error)
+{
+    g_autofree char *disk = NULL;
+    g_autofree char *output = NULL;
+    RestoreMapForm form;
+    const GOptionEntry options[] = {
+        { "disk", 'd', 0, G_OPTION_ARG_FILENAME, &disk,
+          "The disk (an only one is)", "NAME" },
+        { "output", 0, 0, G_OPTION_ARG_STRING, &output,
+          "human (the default), json, as qemu-img map prints it, or picture",
+          "HOW" },
+        { NULL },
+    };
+
+    return parse(argc, argv, options, "ARCHIVE",
+                 "Shows which parts of a disk an archive has data of: the rest "
+                 "is zeroes.\nReads the extents' headers, or an index, and no "
+                 "data.", 1, 1, error) &&
+           parse_map_form(output, &form, error) &&
+           restore_map(argv[1], disk, form, error);
+}
+
 static const char serve_summary[] =
     "Serves the disks over NBD, read-only, each as the export of its name,\n"
     "without restoring them: at a socket, until it is ended, or for a command,\n"
@@ -322,6 +367,7 @@ static const struct {
     { "config", run_config },
     { "verify", run_verify },
     { "extract", run_extract },
+    { "map", run_map },
     { "reindex", run_reindex },
     { "serve", run_serve },
 };
@@ -337,6 +383,7 @@ static bool run_none(int argc, char **argv, GError **error)
                    "  config ARCHIVE [NAME]      print configuration files\n"
                    "  verify ARCHIVE             check all of it\n"
                    "  extract ARCHIVE [FOLDER]   restore disks and configs\n"
+                   "  map ARCHIVE                show what of a disk is stored\n"
                    "  reindex ARCHIVE OUTPUT     write it anew, with an index\n"
                    "  serve ARCHIVE              serve disks over NBD",
                    error)) {

@@ -33,19 +33,17 @@ of_help "$VMA_DUMP" > help
 same vma-dump.1
 of_help "$VMA_SINK" > help
 same vma-sink.1
+commands=$("$VMA_RESTORE" --help |
+    sed -n '/^Commands/,/^$/s/^  \([a-z]*\) .*/\1/p')
+[ "$(wc -w <<< "$commands")" -ge 6 ] || fail "which commands? $commands"
 {
     of_help "$VMA_RESTORE"
-    for command in list config verify extract reindex serve; do
-        of_help "$VMA_RESTORE" $command
+    for command in $commands; do
+        of_help "$VMA_RESTORE" "$command"
+        grep -q "^\.It Cm $command\$" "$man/vma-restore.1" || fail "no $command"
     done
 } > help
 same vma-restore.1
-"$VMA_RESTORE" --help | sed -n '/^Commands/,/^$/s/^  \([a-z]*\) .*/\1/p' > commands
-[ "$(wc -l < commands)" -ge 6 ] || fail "which commands? $(cat commands)"
-while read -r command; do
-    grep -q "^\.It Cm $command\$" "$man/vma-restore.1" || fail "no $command"
-done < commands
-
 # Each row of a table of three or more columns, or with a number, in both.
 sed -n '/^## 3/,/^## 8/s/^| \(.*\) |$/\1/p' "$ROOT/wire-format.md" |
     grep -v '^offset\|^reason\|^bit\|^type' | tr -d '\`*' |

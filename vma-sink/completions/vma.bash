@@ -28,9 +28,16 @@ _vma_value() {
     case $option in
     --progress) _vma_words 'auto bar json none' ;;
     --format) _vma_words 'vma raw' ;;
+    --output)
+        if [[ $command = map ]]; then
+            _vma_words 'human json picture'
+        else
+            _vma_files
+        fi
+        ;;
     --compress) _vma_words 'none zstd zstd:1 zstd:3 zstd:9 zstd:19' ;;
     -d | --disk | --device) COMPREPLY=() ;;
-    --qmp | --fsfreeze | -U | --unix | -c | --config | -o | --output)
+    --qmp | --fsfreeze | -U | --unix | -c | --config | -o)
         _vma_files ;;
     --spool)
         compopt -o filenames
@@ -58,7 +65,7 @@ _vma() {
             fi
         done
         if [[ -z $command && $cur != -* ]]; then
-            _vma_words 'list config verify extract reindex serve'
+            _vma_words 'list config verify extract map reindex serve'
             return
         fi
     elif [[ $option = -U ]]; then

@@ -71,6 +71,19 @@ typedef struct RestoreExtract {
 bool restore_extract(const RestoreExtract *options, GError **error);
 
 /*
+ * Prints which bytes of a disk the archive has data of, all others being zeroes.
+ * DISK may be NULL where there is only one.
+ */
+typedef enum RestoreMapForm {
+    RESTORE_MAP_TEXT,
+    RESTORE_MAP_JSON,           /* as "qemu-img map --output=json" */
+    RESTORE_MAP_PICTURE,
+} RestoreMapForm;
+
+bool restore_map(const char *archive, const char *disk, RestoreMapForm form,
+                 GError **error);
+
+/*
  * Becomes nbdkit, with our plugin, that serves the archive's disks until it is
  * ended: at SOCKET, or (SOCKET is NULL) as long as the shell's COMMAND runs.
  * DISK is the default export, or NULL.  Returns only if that fails.
