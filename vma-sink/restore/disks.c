@@ -155,11 +155,11 @@ static bool check_options(const RestoreDisks *disks, const RestoreExtract *o,
                              "output");
         }
     }
-    if (!o->folder && (in_folder > 0 || disks->all)) {
+    if (!o->folder && (in_folder > 0 || disks->configs)) {
         return set_usage(error, "there is no FOLDER, and not every disk has a "
                          "TARGET");
     }
-    if (o->folder && in_folder == 0 && !disks->all) {
+    if (o->folder && in_folder == 0 && !disks->configs) {
         return set_usage(error, "nothing would be restored to the folder '%s': "
                          "every disk has a TARGET", o->folder);
     }
@@ -221,7 +221,10 @@ bool restore_disks_parse(RestoreDisks *disks, const BackupInfo *info,
 {
     const char *const *arguments = options->disks;
 
-    *disks = (RestoreDisks) { .all = !arguments };
+    *disks = (RestoreDisks) {
+        .all = !arguments,
+        .configs = !arguments || options->configs,
+    };
     for (guint i = 0; disks->all && i < info->devices->len; i++) {
         const BackupDevice *device = g_ptr_array_index(info->devices, i);
 
@@ -327,7 +330,7 @@ bool restore_disks_check(const RestoreDisks *disks, const BackupInfo *info,
 {
     g_autoptr(GHashTable) claimed =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    guint configs = disks->all ? info->configs->len : 0;
+    guint configs = disks->configs ? info->configs->len : 0;
 
     for (guint i = 0; i < info->devices->len; i++) {
         const BackupDevice *device = g_ptr_array_index(info->devices, i);

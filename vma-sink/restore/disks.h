@@ -21,7 +21,8 @@ typedef enum RestoreForm {
 } RestoreForm;
 
 typedef struct RestoreDisks {
-    bool all;                   /* no disk was named: configs as well */
+    bool all;                   /* no disk was named */
+    bool configs;               /* these as well */
     bool selected[BACKUP_DEVICE_IDS];
     RestoreForm forms[BACKUP_DEVICE_IDS];
     const char *targets[BACKUP_DEVICE_IDS];     /* borrowed; NULL: FOLDER */
@@ -43,7 +44,7 @@ const BackupDevice *restore_disks_find(const BackupInfo *info,
 /*
  * Before any target is opened, and with the folder in its place: whether they
  * may be written.  NAMES are the files in the folder, in the order of devices,
- * and where disks->all of configs.
+ * and where disks->configs of configs.
  * False, of kind USAGE: something would be overwritten without --force, be
  * written twice, or is the archive.
  */

@@ -21,7 +21,8 @@
 #include "restore/target.h"
 
 typedef struct Extract {
-    const RestoreExtract *options;
+    RestoreExtract own;
+    const RestoreExtract *options;          /* own */
     int64_t start_us;
     RestoreArchive *archive;
     const BackupInfo *info;                 /* of the archive */
@@ -36,7 +37,8 @@ static Extract *extract_new(const RestoreExtract *options)
 {
     Extract *x = g_new0(Extract, 1);
 
-    x->options = options;
+    x->own = *options;
+    x->options = &x->own;
     x->start_us = g_get_monotonic_time();
     return x;
 }
@@ -71,7 +73,7 @@ static GPtrArray *file_names(const Extract *x)
             g_ptr_array_add(names, device_file(device));
         }
     }
-    for (guint i = 0; x->disks.all && i < x->info->configs->len; i++) {
+    for (guint i = 0; x->disks.configs && i < x->info->configs->len; i++) {
         const BackupConfig *config = g_ptr_array_index(x->info->configs, i);
 
         g_ptr_array_add(names, backup_config_file(config->name));
@@ -136,7 +138,7 @@ static bool create_targets(Extract *x, char *const **names, GError **error)
 
 static bool write_configs(Extract *x, char *const *names, GError **error)
 {
-    for (guint i = 0; x->disks.all && i < x->info->configs->len; i++) {
+    for (guint i = 0; x->disks.configs && i < x->info->configs->len; i++) {
         const BackupConfig *config = g_ptr_array_index(x->info->configs, i);
         IoOutput *output = restore_files_add(x->files, names[i], error);
         gsize bytes;
@@ -294,6 +296,9 @@ static bool write_disks(Extract *x, GError **error)
         if (next == VMA_NEXT_EXTENT && !write_extent(x, extent, error)) {
             next = VMA_NEXT_ERROR;
         }
+        if (next == VMA_NEXT_EXTENT && x->options->seen) {
+            x->options->seen(extent, x->options->opaque);
+        }
     } while (next == VMA_NEXT_EXTENT);
     if (next == VMA_NEXT_ERROR) {
         return false;
@@ -386,6 +391,10 @@ static bool open_archive(Extract *x, GError **error)
         return false;
     }
     x->info = restore_archive_info(x->archive);
+    if (x->own.prepare &&
+        !x->own.prepare(x->info, &x->own, x->own.opaque, error)) {
+        return false;
+    }
     return restore_disks_parse(&x->disks, x->info, x->options, error);
 }
 
@@ -440,7 +449,9 @@ static bool stream(const Extract *x, const BackupDevice *device,
 /* After a restore; false, with what is lost, if it is not of the whole. */
 static bool report(const Extract *x, GError **error)
 {
-    print_targets(x);
+    if (!x->options->quiet) {
+        print_targets(x);
+    }
     if (restore_archive_verdict(x->archive, error)) {
         return true;
     }

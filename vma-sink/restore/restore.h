@@ -9,7 +9,9 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "backup/info.h"
 #include "cli/progress.h"
+#include "vma/extent.h"
 
 /*
  * Prints what the archive's header tells, and of a file whether its end mark is
@@ -55,18 +57,36 @@ typedef struct RestoreRange {
     uint64_t bytes;             /* at least 1 */
 } RestoreRange;
 
+typedef struct RestoreExtract RestoreExtract;
+
+/*
+ * Called once it is known what is in the archive, and before anything is
+ * created: may fill in, of a copy of the options, what depends on that.
+ */
+typedef bool RestorePrepareFunc(const BackupInfo *info,
+                                RestoreExtract *options, void *opaque,
+                                GError **error);
+
+/* Called for each extent that was restored. */
+typedef void RestoreSeenFunc(const VmaExtent *extent, void *opaque);
+
 /* With RANGE the one disk that is named gives no more than these bytes. */
-typedef struct RestoreExtract {
+struct RestoreExtract {
     const char *archive;
     const char *folder;
     const char *const *disks;
+    bool configs;               /* also where disks are named */
     const RestoreRange *range;  /* NULL: all */
     bool overwrite;
     bool zeroed;
     bool salvage;
+    bool quiet;                 /* no summary at the end */
     unsigned threads;           /* that decompress */
     Progress *progress;
-} RestoreExtract;
+    RestorePrepareFunc *prepare;        /* NULL: there is nothing to fill in */
+    RestoreSeenFunc *seen;              /* NULL: nobody wants to know */
+    void *opaque;                       /* for both */
+};
 
 bool restore_extract(const RestoreExtract *options, GError **error);
 
