@@ -13,6 +13,8 @@ zshdir ?= $(prefix)/share/zsh/site-functions
 QEMU_SERIES ?= 10.0 10.2
 
 PROGRAMS = vma-dump vma-sink vma-restore
+# Installed only by "make install-vma": the name is that of Proxmox's tool.
+VMA = vma
 
 # For who has nbdkit; the folder is where nbdkit looks for it.
 HAVE_NBDKIT := $(shell pkg-config --exists nbdkit 2>/dev/null && echo yes)
@@ -42,12 +44,12 @@ endif
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PACKAGE_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 
-MODULE_DIRS = backup io cli wire vma sink source restore
+MODULE_DIRS = backup io cli wire vma sink source restore proxmox
 MODULES = $(wildcard $(MODULE_DIRS:%=vma-sink/%/*.c))
 UNIT_TESTS = $(wildcard tests/unit/test-*.c)
 
 MODULE_OBJS = $(MODULES:%.c=$(B)/obj/%.o)
-MAIN_OBJS = $(PROGRAMS:%=$(B)/obj/vma-sink/%.o)
+MAIN_OBJS = $(PROGRAMS:%=$(B)/obj/vma-sink/%.o) $(B)/obj/vma-sink/$(VMA).o
 FUZZERS = $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 # Every checksum is right when fuzzing.
 FUZZ_MODULES = $(filter-out vma-sink/wire/check.c vma-sink/vma/md5.c,$(MODULES))
@@ -60,11 +62,11 @@ BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 	$(wildcard tests/bench/*.c))
 
 .PHONY: all help setup check check-built check-asan check-fuzz demo-built check-unit check-cli check-qemu demo bench lint \
-	qemu qemu-tools install uninstall deb check-deb clean FORCE
+	qemu qemu-tools install install-vma uninstall uninstall-vma deb check-deb clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(PROGRAMS:%=$(B)/%) $(PLUGIN)
+all: $(PROGRAMS:%=$(B)/%) $(B)/$(VMA) $(PLUGIN)
 ifneq ($(HAVE_NBDKIT),yes)
 	@echo 'not built: the plugin for nbdkit (that needs nbdkit-plugin-dev)'
 endif
@@ -84,6 +86,7 @@ help:
 	@echo 'make install      DESTDIR and prefix ($(prefix)) are honoured'
 	@echo 'make deb          Debian packages, in $(B)/deb/'
 	@echo 'make check-deb    ... installed and tried in a clean system (takes root)'
+	@echo 'make install-vma  ... the command vma, where Proxmox'"'"'s own is not'
 	@echo 'make uninstall, make clean'
 
 setup:
@@ -101,7 +104,7 @@ $(B)/obj/%.o: %.c $(B)/flags
 	@$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(PROGRAMS:%=$(B)/%): $(B)/%: $(B)/obj/vma-sink/%.o $(MODULE_OBJS)
+$(PROGRAMS:%=$(B)/%) $(B)/$(VMA): $(B)/%: $(B)/obj/vma-sink/%.o $(MODULE_OBJS)
 	@mkdir -p $(@D)
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
@@ -208,7 +211,7 @@ lint:
 	shellcheck -x $$(git ls-files '*.sh' '*.bash' .ci/run)
 
 # The plugin's page goes with the plugin.
-MANUALS = $(filter-out $(if $(PLUGIN),,%nbdkit-vma-plugin.1),\
+MANUALS = $(filter-out %/vma.1 $(if $(PLUGIN),,%nbdkit-vma-plugin.1),\
 	$(wildcard vma-sink/man/*.[15]))
 
 # bash looks for a file of each program's name.
@@ -225,6 +228,15 @@ ifeq ($(HAVE_NBDKIT),yes)
 	install -d $(DESTDIR)$(nbdkit_plugindir)
 	install $(PLUGIN) $(DESTDIR)$(nbdkit_plugindir)
 endif
+
+# Where Proxmox's own is not.
+install-vma: all
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1
+	install $(B)/$(VMA) $(DESTDIR)$(bindir)
+	install -m 644 vma-sink/man/vma.1 $(DESTDIR)$(mandir)/man1
+
+uninstall-vma:
+	rm -f $(DESTDIR)$(bindir)/$(VMA) $(DESTDIR)$(mandir)/man1/vma.1
 
 uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(bindir)/%) \

@@ -10,6 +10,8 @@ build() { # TARGET
         fail "$(cat log)"
 }
 build install
+expect_no_file root/usr/bin/vma
+build install-vma
 cd root/usr || fail "no root"
 for file in bin/{vma-dump,vma-sink,vma-restore} \
         share/man/man1/{vma-dump,vma-sink,vma-restore}.1 \
@@ -17,10 +19,14 @@ for file in bin/{vma-dump,vma-sink,vma-restore} \
         share/bash-completion/completions/{vma-dump,vma-sink,vma-restore}; do
     [ -s "$file" ] || fail "not installed: $file"
 done
+bin/vma list "$ROOT/README.md" 2> /dev/null
+[ $? = 3 ] || fail "vma does not run"
 bin/vma-sink --version > /dev/null || fail "vma-sink does not run"
 [ ! -e "$B/nbdkit-vma-plugin.so" ] ||
     [ -s lib/nbdkit/plugins/nbdkit-vma-plugin.so ] || fail "no plugin"
 cd "$T" || fail "no $T"
 build uninstall
+[ -e root/usr/bin/vma ] || fail "Proxmox's command is gone"
+build uninstall-vma
 find root -type f > left
 [ ! -s left ] || fail "left over: $(cat left)"
