@@ -23,11 +23,19 @@ PLUGIN = $(if $(HAVE_NBDKIT),$(B)/nbdkit-vma-plugin.so)
 
 PACKAGES = glib-2.0 json-glib-1.0 uuid zlib libxxhash libnbd libzstd
 
+# Without it the programs confine themselves with Landlock alone.
+HAVE_LIBSECCOMP := $(shell pkg-config --exists 'libseccomp >= 2.5' 2>/dev/null && echo yes)
+ifeq ($(HAVE_LIBSECCOMP),yes)
+PACKAGES += libseccomp
+CONFINE_CFLAGS = -DHAVE_LIBSECCOMP
+endif
+
 # The user's CFLAGS come last, so they win.
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes \
 	-Wstrict-prototypes -Wwrite-strings $(WERROR) -D_GNU_SOURCE \
-	-fno-strict-aliasing -fPIC -fvisibility=hidden -Ivma-sink $(PACKAGE_CFLAGS) $(CFLAGS)
+	-fno-strict-aliasing -fPIC -fvisibility=hidden -Ivma-sink $(CONFINE_CFLAGS) \
+	$(PACKAGE_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS)
 WERROR ?= -Werror
 
@@ -44,7 +52,7 @@ endif
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PACKAGE_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 
-MODULE_DIRS = backup io cli wire vma sink source restore proxmox
+MODULE_DIRS = backup io cli wire vma sink source restore proxmox confine
 MODULES = $(wildcard $(MODULE_DIRS:%=vma-sink/%/*.c))
 UNIT_TESTS = $(wildcard tests/unit/test-*.c)
 
@@ -57,7 +65,7 @@ FUZZ_MODULES = $(filter-out vma-sink/wire/check.c vma-sink/vma/md5.c,$(MODULES))
 UNIT_OBJS = $(UNIT_TESTS:%.c=$(B)/obj/%.o)
 UNIT_PROGRAMS = $(UNIT_TESTS:tests/unit/%.c=$(B)/tests/%) \
 	$(FUZZERS:%=$(B)/tests/test-replay-%)
-FAULT_LIBRARY = $(B)/tests/fault.so
+PRELOADED = $(B)/tests/fault.so $(B)/tests/intruder.so
 BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 	$(wildcard tests/bench/*.c))
 
@@ -69,6 +77,9 @@ BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 all: $(PROGRAMS:%=$(B)/%) $(B)/$(VMA) $(PLUGIN)
 ifneq ($(HAVE_NBDKIT),yes)
 	@echo 'not built: the plugin for nbdkit (that needs nbdkit-plugin-dev)'
+endif
+ifneq ($(HAVE_LIBSECCOMP),yes)
+	@echo 'built without seccomp (that needs libseccomp-dev)'
 endif
 
 help:
@@ -90,7 +101,7 @@ help:
 	@echo 'make uninstall, make clean'
 
 setup:
-	tests/setup.sh build plugin check qemu demo
+	tests/setup.sh build plugin seccomp check qemu demo
 
 # Objects are made anew when a flag changes.
 $(B)/flags: FORCE
@@ -140,8 +151,8 @@ $(B)/fuzz/%: tests/fuzz/fuzz-%.c tests/fuzz/no-checks.c $(FUZZ_MODULES) FORCE
 	clang $(ALL_CFLAGS) -w -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(PACKAGE_LIBS)
 
-# Preloaded by tests that let calls fail.
-$(FAULT_LIBRARY): tests/lib/fault.c $(B)/flags
+# Preloaded by tests that let calls fail, or make some of their own.
+$(PRELOADED): $(B)/tests/%.so: tests/lib/%.c $(B)/flags
 	@mkdir -p $(@D)
 	@$(call say,CC,$<)
 	$(Q)$(CC) -Wall -Wextra -Werror -O1 -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
@@ -156,14 +167,14 @@ RUN_TESTS = B=$(abspath $(B)) QEMU_SERIES='$(QEMU_SERIES)' tests/run.sh
 # These two set up the machine first, so they build in a make of their own,
 # which finds the libraries that were installed.
 check:
-	@tests/setup.sh build plugin check qemu
+	@tests/setup.sh build plugin seccomp check qemu
 	@$(MAKE) --no-print-directory check-built
 
-check-built: all $(UNIT_PROGRAMS) $(FAULT_LIBRARY)
+check-built: all $(UNIT_PROGRAMS) $(PRELOADED)
 	$(RUN_TESTS) unit cli qemu
 
 demo:
-	@tests/setup.sh build plugin qemu demo
+	@tests/setup.sh build plugin seccomp qemu demo
 	@$(MAKE) --no-print-directory demo-built
 
 demo-built: all
@@ -173,7 +184,7 @@ demo-built: all
 check-unit: $(UNIT_PROGRAMS)
 	$(RUN_TESTS) unit
 
-check-cli: all $(FAULT_LIBRARY)
+check-cli: all $(PRELOADED)
 	$(RUN_TESTS) cli
 
 check-qemu: all

@@ -30,6 +30,10 @@ END
 pc nbdkit nbdkit-plugin-dev
 END
     ;;
+    seccomp) cat <<'END'
+pc libseccomp libseccomp-dev
+END
+    ;;
     check) cat <<'END'
 cmd python3 python3
 cmd zstd zstd

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Preloaded into a program under test, does what an intruder would, as soon as
+ * the first byte of INTRUDER_FILE was read: what INTRUDER_DOES says, see below.
+ * It prints what came of it, "intruder: TRY: done" or the error, and ends the
+ * process with exit code 50; unless that was killed.  With INTRUDER_WAITS it
+ * lets a process be that another one with this library has forked.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+static int try_execve(const char *path)
+{
+    char *const argv[] = { (char *)path, NULL };
+
+    return execve(path, argv, argv + 1);
+}
+
+static int try_fork(const char *path)
+{
+    pid_t pid = fork();
+
+    (void)path;
+    if (pid == 0) {
+        _exit(0);
+    }
+    return pid;
+}
+
+static int try_open(const char *path)
+{
+    return open(path, O_RDONLY);
+}
+
+static int try_create(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT, 0600);
+}
+
+static int try_unlink(const char *path)
+{
+    return unlink(path);
+}
+
+static int try_tcp(const char *path)
+{
+    (void)path;
+    return socket(AF_INET, SOCK_STREAM, 0);
+}
+
+static int try_unix(const char *path)
+{
+    (void)path;
+    return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static int try_ptrace(const char *path)
+{
+    (void)path;
+    return ptrace(PTRACE_ATTACH, getppid(), 0, 0);
+}
+
+static int try_mount(const char *path)
+{
+    return mount("none", path, "tmpfs", 0, NULL);
+}
+
+static int try_unshare(const char *path)
+{
+    (void)path;
+    return unshare(CLONE_NEWUSER);
+}
+
+static int try_keyctl(const char *path)
+{
+    (void)path;
+    return syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID,
+                   KEY_SPEC_SESSION_KEYRING, 1);
+}
+
+static int try_kill(const char *path)
+{
+    (void)path;
+    return kill(getppid(), 0);
+}
+
+/* Types for the user, on the terminal that it is run on. */
+static int try_typing(const char *path)
+{
+    (void)path;
+    return ioctl(STDERR_FILENO, TIOCSTI, "x");
+}
+
+static int try_code(const char *path)
+{
+    void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)path;
+    return mprotect(memory, 4096, PROT_READ | PROT_EXEC);
+}
+
+static void *do_nothing(void *opaque)
+{
+    return opaque;
+}
+
+/* What has to go on. */
+static int try_thread(const char *path)
+{
+    pthread_t thread;
+    int errnum = pthread_create(&thread, NULL, do_nothing, NULL);
+
+    (void)path;
+    errno = errnum;
+    return errnum ? -1 : pthread_join(thread, NULL);
+}
+
+static const struct {
+    const char *name;
+    int (*func)(const char *path);
+} tries[] = {
+    { "execve", try_execve },   { "fork", try_fork },
+    { "open", try_open },       { "create", try_create },
+    { "unlink", try_unlink },   { "tcp", try_tcp },
+    { "unix", try_unix },       { "ptrace", try_ptrace },
+    { "mount", try_mount },     { "unshare", try_unshare },
+    { "keyctl", try_keyctl },   { "kill", try_kill },
+    { "typing", try_typing },   { "code", try_code },
+    { "thread", try_thread },
+};
+
+/* "TRY" or "TRY:PATH". */
+static void intrude(const char *what)
+{
+    size_t bytes = strcspn(what, ":");
+    const char *path = what[bytes] ? what + bytes + 1 : "";
+
+    for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+        if (strlen(tries[i].name) == bytes &&
+            strncmp(what, tries[i].name, bytes) == 0) {
+            int result = tries[i].func(path);
+
+            dprintf(STDERR_FILENO, "intruder: %s: %s\n", tries[i].name,
+                    result < 0 ? strerror(errno) : "done");
+            _exit(50);
+        }
+    }
+    dprintf(STDERR_FILENO, "intruder: cannot do %s\n", what);
+    _exit(51);
+}
+
+static pid_t first;
+
+__attribute__((constructor))
+static void note_first(void)
+{
+    first = getpid();
+}
+
+static void was_read(int fd, ssize_t bytes)
+{
+    const char *path = getenv("INTRUDER_FILE");
+    struct stat file, own;
+
+    if (getenv("INTRUDER_WAITS") && getpid() != first) {
+        return;
+    }
+    if (bytes > 0 && path && stat(path, &file) == 0 && fstat(fd, &own) == 0 &&
+        own.st_dev == file.st_dev && own.st_ino == file.st_ino) {
+        intrude(getenv("INTRUDER_DOES"));
+    }
+}
+
+ssize_t read(int fd, void *data, size_t bytes)
+{
+    ssize_t n = NEXT(read)(fd, data, bytes);
+
+    was_read(fd, n);
+    return n;
+}
+
+ssize_t readv(int fd, const struct iovec *iov, int count)
+{
+    ssize_t n = NEXT(readv)(fd, iov, count);
+
+    was_read(fd, n);
+    return n;
+}
+
+ssize_t pread64(int fd, void *data, size_t bytes, off64_t offset)
+{
+    ssize_t n = NEXT(pread64)(fd, data, bytes, offset);
+
+    was_read(fd, n);
+    return n;
+}
+
+ssize_t pread(int fd, void *data, size_t bytes, off_t offset)
+{
+    return pread64(fd, data, bytes, offset);
+}

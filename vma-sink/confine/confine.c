@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The three ways together; what each of them is stands in its own file.
+ */
+#include "confine/confine.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "backup/error.h"
+#include "confine/landlock.h"
+#include "confine/seccomp.h"
+
+struct Confine {
+    int rules_fd;               /* of Landlock; -1: not used */
+};
+
+gboolean confine_wanted = TRUE;
+static bool is_confined;
+
+/* The sanitizers and gcov open files when the program ends. */
+static const char *landlock_missing(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(CONFINE_INSTRUMENTED)
+    return "not in a build with sanitizers or for coverage";
+#else
+    return confine_landlock_missing();
+#endif
+}
+
+/* What the libraries and messages open at any time. */
+static void add_common(Confine *confine)
+{
+    confine_may_read(confine, "/dev/urandom");
+    confine_may_read(confine, "/sys/devices/system/cpu/online");
+    confine_may_write(confine, "/dev/null");
+    if (isatty(STDERR_FILENO)) {
+        /* It is locked for the bar (cli/progress.c). */
+        confine_may_read(confine, "/proc/self/fd/2");
+    }
+}
+
+Confine *confine_new(void)
+{
+    Confine *confine = g_new(Confine, 1);
+
+    confine->rules_fd = confine_wanted && !landlock_missing()
+                        ? confine_landlock_new() : -1;
+    add_common(confine);
+    return confine;
+}
+
+void confine_free(Confine *confine)
+{
+    if (confine) {
+        if (confine->rules_fd >= 0) {
+            close(confine->rules_fd);
+        }
+        g_free(confine);
+    }
+}
+
+static void add(Confine *confine, const char *path, ConfineAccess access)
+{
+    if (confine->rules_fd >= 0) {
+        confine_landlock_add(confine->rules_fd, path, access);
+    }
+}
+
+void confine_may_read(Confine *confine, const char *path)
+{
+    add(confine, path, CONFINE_READ);
+}
+
+void confine_may_write(Confine *confine, const char *path)
+{
+    add(confine, path, CONFINE_WRITE);
+}
+
+void confine_may_change(Confine *confine, const char *folder)
+{
+    add(confine, folder, CONFINE_CHANGE);
+}
+
+void confine_may_create(Confine *confine, const char *path)
+{
+    g_autofree char *name = g_strdup(path);
+    g_autofree char *folder = NULL;
+
+    /* "vm1/" is in the same folder as "vm1". */
+    for (size_t i = strlen(name); i > 1 && name[i - 1] == '/'; i--) {
+        name[i - 1] = 0;
+    }
+    folder = g_path_get_dirname(name);
+    confine_may_change(confine, folder);
+}
+
+void confine_may_remove(Confine *confine, const char *folder)
+{
+    g_autofree char *parent = g_path_get_dirname(folder);
+
+    add(confine, folder, CONFINE_REMOVE_FILES);
+    /* And so may what is empty beside it. */
+    add(confine, parent, CONFINE_REMOVE_FOLDERS);
+}
+
+/*
+ * What libraries look up when it is first needed, and have from then on: the
+ * time zone, and the converter of a locale that is not UTF-8, which is kept
+ * loaded for messages.
+ */
+static void preload(void)
+{
+    const char *charset;
+
+    g_time_zone_unref(g_time_zone_new_local());
+    if (!g_get_charset(&charset)) {
+        (void)g_iconv_open("UTF-8", charset);
+        (void)g_iconv_open(charset, "UTF-8");
+    }
+}
+
+static bool set_refused(const char *what, GError **error)
+{
+    backup_error_set_errno(error, errno, "cannot confine itself, by %s "
+                           "(--no-confine goes without)", what);
+    return false;
+}
+
+bool confine_enter(const Confine *confine, ConfineKind kind, GError **error)
+{
+    if (!confine_wanted) {
+        return true;
+    }
+    preload();
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+        return set_refused("no new privileges", error);
+    }
+    if (!landlock_missing() && !confine_landlock_enter(confine->rules_fd)) {
+        return set_refused("landlock", error);
+    }
+    if (!confine_seccomp_missing() && !confine_seccomp_enter(kind)) {
+        return set_refused("seccomp", error);
+    }
+    is_confined = true;
+    return true;
+}
+
+static char *yes_or_no(const char *name, const char *missing)
+{
+    return missing ? g_strdup_printf("%s no (%s)", name, missing)
+                   : g_strdup_printf("%s yes", name);
+}
+
+char *confine_describe(void)
+{
+    g_autofree char *seccomp = yes_or_no("seccomp", confine_seccomp_missing());
+    g_autofree char *landlock = yes_or_no("landlock", landlock_missing());
+
+    return g_strdup_printf("%s; %s", seccomp, landlock);
+}
+
+/* Nobody says who it was that denied something, but for EPERM there are few. */
+void confine_explain(GError *error)
+{
+    g_autofree char *message = NULL;
+
+    if (error && is_confined && strstr(error->message, g_strerror(EPERM))) {
+        message = error->message;
+        error->message = g_strdup_printf("%s (if that is because the program "
+                                         "confines itself, --no-confine goes "
+                                         "without)", message);
+    }
+}

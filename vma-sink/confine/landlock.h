@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Landlock: what may be done to which files.  See landlock(7).
+ */
+#ifndef CONFINE_LANDLOCK_H
+#define CONFINE_LANDLOCK_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef enum ConfineAccess {
+    CONFINE_READ,
+    CONFINE_WRITE,              /* and read */
+    CONFINE_CHANGE,             /* of a folder: all but devices and the like */
+    CONFINE_REMOVE_FILES,       /* from a folder */
+    CONFINE_REMOVE_FOLDERS,     /* the same */
+} ConfineAccess;
+
+/* Why there is none; NULL: there is. */
+const char *confine_landlock_missing(void);
+
+/* Of rules, with none in it yet: a descriptor.  -1: errno is set. */
+int confine_landlock_new(void);
+
+/* What can't be looked up is left out. */
+void confine_landlock_add(int rules_fd, const char *path, ConfineAccess access);
+
+/* Needs no new privileges.  False: errno is set. */
+bool confine_landlock_enter(int rules_fd);
+
+#endif /* CONFINE_LANDLOCK_H */

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A program of ours may make the calls that are listed here; the list has whole
+ * classes of calls that do no more than others in it, as libraries and kernels
+ * choose among them.  What is not listed fails with EPERM, as if the system did
+ * not permit it, which libraries live with; what nobody would call but who has
+ * taken over the program ends it (SIGSYS).
+ *
+ * The plugin is within a server with calls of its own, so there only what an
+ * intruder wants is listed, and denied: to run a program, to connect to
+ * anywhere, and the same that ends a program of ours.
+ *
+ * Names that the library or the architecture does not know are passed over.
+ */
+#include "confine/seccomp.h"
+
+#ifdef HAVE_LIBSECCOMP
+
+#include <errno.h>
+#include <linux/fs.h>
+#include <linux/fiemap.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <linux/seccomp.h>
+
+/* The sanitizers look at the process from outside when it ends. */
+#if defined(__SANITIZE_ADDRESS__) || defined(CONFINE_INSTRUMENTED)
+#define INSTRUMENTED true
+#else
+#define INSTRUMENTED false
+#endif
+
+/* Of all threads at once, and ending the whole process: Linux 4.14. */
+#define API_LEVEL 3
+
+static const char *const allowed[] = {
+    /* Reading and writing. */
+    "read", "readv", "pread64", "preadv", "preadv2", "write", "writev",
+    "pwrite64", "pwritev", "pwritev2", "lseek", "_llseek", "splice", "tee",
+    "vmsplice", "sendfile", "sendfile64", "copy_file_range", "readahead",
+    "fadvise64", "fadvise64_64", "arm_fadvise64_64", "sync_file_range",
+    "sync_file_range2", "fsync", "fdatasync", "syncfs", "fallocate",
+    "ftruncate", "ftruncate64",
+    /* Files and folders: which ones is up to Landlock. */
+    "open", "openat", "openat2", "creat", "close", "close_range", "stat",
+    "stat64", "lstat", "lstat64", "fstat", "fstat64", "newfstatat",
+    "fstatat64", "statx", "statfs", "statfs64", "fstatfs", "fstatfs64",
+    "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getcwd",
+    "getdents", "getdents64", "mkdir", "mkdirat", "rmdir", "unlink",
+    "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "fchmod",
+    "fchmodat", "fchmodat2", "fchown", "fchown32", "utimensat",
+    "utimensat_time64", "umask", "flock", "fcntl", "fcntl64", "dup", "dup2",
+    "dup3",
+    /* Waiting, and what is waited for. */
+    "poll", "ppoll", "ppoll_time64", "select", "_newselect", "pselect6",
+    "pselect6_time64", "epoll_create", "epoll_create1", "epoll_ctl",
+    "epoll_wait", "epoll_pwait", "epoll_pwait2", "pipe", "pipe2", "eventfd",
+    "eventfd2", "signalfd", "signalfd4", "timerfd_create", "timerfd_settime",
+    "timerfd_settime64", "timerfd_gettime", "timerfd_gettime64", "nanosleep",
+    "clock_nanosleep", "clock_nanosleep_time64", "restart_syscall", "pause",
+    /* Sockets that are there: a stream's, an NBD server's. */
+    "send", "sendto", "sendmsg", "sendmmsg", "recv", "recvfrom", "recvmsg",
+    "recvmmsg", "recvmmsg_time64", "shutdown", "getsockopt", "setsockopt",
+    "getsockname", "getpeername",
+    /* Memory; mmap and mprotect are below. */
+    "brk", "munmap", "mremap", "madvise", "mincore", "msync", "mlock",
+    "mlock2", "munlock", "membarrier",
+    /* Threads; clone is below. */
+    "futex", "futex_time64", "futex_waitv", "set_robust_list",
+    "get_robust_list", "set_tid_address", "rseq", "gettid", "exit",
+    "exit_group", "sched_yield", "sched_getaffinity", "sched_getparam",
+    "sched_getscheduler", "sched_get_priority_max", "sched_get_priority_min",
+    "getcpu", "set_thread_area", "get_thread_area", "set_tls", "cacheflush",
+    /* Signals of our own. */
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending",
+    "rt_sigsuspend", "rt_sigtimedwait", "rt_sigtimedwait_time64", "sigaction",
+    "sigprocmask", "sigreturn", "signal", "sigaltstack", "alarm", "setitimer",
+    "getitimer",
+    /* The time, and who and where we are. */
+    "clock_gettime", "clock_gettime64", "clock_getres", "clock_getres_time64",
+    "gettimeofday", "time", "times", "getrusage", "getrandom", "uname",
+    "sysinfo", "getpid", "getppid", "getpgrp", "getpgid", "getsid", "getuid",
+    "getuid32", "geteuid", "geteuid32", "getgid", "getgid32", "getegid",
+    "getegid32", "getresuid", "getresuid32", "getresgid", "getresgid32",
+    "getgroups", "getgroups32", "getrlimit", "ugetrlimit", "getpriority",
+    "riscv_flush_icache", "riscv_hwprobe",
+};
+
+/* TCGETS2, whose struct is in a header that does not go with <termios.h>. */
+#define GET_TERMIOS2 _IOC(_IOC_READ, 'T', 0x2a, 44)
+
+/* None of them puts anything into a terminal's input. */
+static const unsigned ioctls[] = {
+    TCGETS, GET_TERMIOS2, TIOCGWINSZ, TIOCGPGRP, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX,
+    FICLONE, FICLONERANGE, FS_IOC_FIEMAP, FS_IOC_GETFLAGS, BLKGETSIZE64,
+    BLKSSZGET, BLKPBSZGET, BLKBSZGET, BLKROGET, BLKDISCARD, BLKZEROOUT,
+    BLKDISCARDZEROES, BLKFLSBUF,
+};
+
+static const int prctls[] = {
+    PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE, PR_GET_SECCOMP,
+    PR_CAPBSET_READ,
+};
+
+/* For a program of ours: running one ends it, too. */
+static const char *const exec_calls[] = { "execve", "execveat" };
+
+static const char *const attacks[] = {
+    "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp",
+    "mount", "umount", "umount2", "pivot_root", "chroot", "move_mount",
+    "open_tree", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr",
+    "setns", "unshare", "swapon", "swapoff", "reboot", "kexec_load",
+    "kexec_file_load", "create_module", "init_module", "finit_module",
+    "delete_module", "bpf", "perf_event_open", "userfaultfd", "add_key",
+    "request_key", "keyctl", "open_by_handle_at", "io_uring_setup",
+    "io_uring_enter", "io_uring_register", "acct", "quotactl", "quotactl_fd",
+    "clock_settime", "clock_settime64", "settimeofday", "sethostname",
+    "setdomainname", "iopl", "ioperm", "modify_ldt",
+};
+
+/* What the sanitizers need besides. */
+static const char *const instrumented[] = {
+    "ptrace", "wait4", "waitpid", "waitid", "clone", "clone3", "prctl", "mmap",
+    "mmap2", "mprotect", "kill", "tgkill", "personality", "arch_prctl",
+    "prlimit64", "ioctl", "process_vm_readv", "sched_setaffinity",
+};
+
+const char *confine_seccomp_missing(void)
+{
+    /* A filter at no address: who knows filters looks for it there. */
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == 0 ||
+        errno != EFAULT) {
+        return errno == EINVAL ? "the kernel has none"
+                               : "the system does not permit it";
+    }
+    return seccomp_api_get() < API_LEVEL ? "the kernel's is too old" : NULL;
+}
+
+/*
+ * COUNT conditions on the arguments.  Returns 0 or an errno value, negative, as
+ * the library does.
+ */
+static int add(scmp_filter_ctx filter, uint32_t action, const char *name,
+               unsigned count, const struct scmp_arg_cmp *conditions)
+{
+    int number = seccomp_syscall_resolve_name(name);
+    int result;
+
+    if (number == __NR_SCMP_ERROR) {
+        return 0;
+    }
+    result = seccomp_rule_add_array(filter, action, number, count, conditions);
+    /* An architecture without this call. */
+    return result == -EDOM ? 0 : result;
+}
+
+static int add_all(scmp_filter_ctx filter, uint32_t action,
+                   const char *const *names, size_t count)
+{
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        result = add(filter, action, names[i], 0, NULL);
+    }
+    return result;
+}
+
+static int add_if(scmp_filter_ctx filter, uint32_t action, const char *name,
+                  struct scmp_arg_cmp condition)
+{
+    return add(filter, action, name, 1, &condition);
+}
+
+static int allow_if(scmp_filter_ctx filter, const char *name,
+                    struct scmp_arg_cmp condition)
+{
+    return add_if(filter, SCMP_ACT_ALLOW, name, condition);
+}
+
+/* The kernel looks at the lower half of a request. */
+static struct scmp_arg_cmp is_request(unsigned request)
+{
+    return SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, request);
+}
+
+/* No memory becomes code. */
+static int allow_memory(scmp_filter_ctx filter)
+{
+    const struct scmp_arg_cmp no_code =
+        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+    int result = allow_if(filter, "mprotect", no_code);
+
+#if defined(__s390__)
+    /* Its arguments are in memory. */
+    return result ? result : add(filter, SCMP_ACT_ALLOW, "mmap", 0, NULL);
+#elif defined(__NR_mmap2)
+    /* So are those of an older mmap, which nobody uses. */
+    return result ? result : allow_if(filter, "mmap2", no_code);
+#else
+    return result ? result : allow_if(filter, "mmap", no_code);
+#endif
+}
+
+/* A new thread is no new process. */
+static int allow_threads(scmp_filter_ctx filter)
+{
+#if defined(__s390__)
+    const struct scmp_arg_cmp is_thread =
+        SCMP_A1(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+#else
+    const struct scmp_arg_cmp is_thread =
+        SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+#endif
+    int result = allow_if(filter, "clone", is_thread);
+
+    /* Its flags are in memory; without it libraries take clone. */
+    return result ? result : add(filter, SCMP_ACT_ERRNO(ENOSYS), "clone3", 0,
+                                 NULL);
+}
+
+static int allow_with_conditions(scmp_filter_ctx filter)
+{
+    int result = allow_memory(filter);
+
+    result = result ? result : allow_threads(filter);
+    for (size_t i = 0; result == 0 && i < G_N_ELEMENTS(ioctls); i++) {
+        result = allow_if(filter, "ioctl", is_request(ioctls[i]));
+    }
+    for (size_t i = 0; result == 0 && i < G_N_ELEMENTS(prctls); i++) {
+        result = allow_if(filter, "prctl", SCMP_A0(SCMP_CMP_EQ, prctls[i]));
+    }
+    /* For abort(), and for limits to be read. */
+    result = result ? result : allow_if(filter, "tgkill",
+                                        SCMP_A0(SCMP_CMP_EQ, getpid()));
+    result = result ? result : allow_if(filter, "prlimit64",
+                                        SCMP_A2(SCMP_CMP_EQ, 0));
+    return result;
+}
+
+static int fill_program(scmp_filter_ctx filter)
+{
+    int result = add_all(filter, SCMP_ACT_ALLOW, allowed,
+                         G_N_ELEMENTS(allowed));
+
+    result = result ? result : add_all(filter, SCMP_ACT_KILL_PROCESS,
+                                       exec_calls, G_N_ELEMENTS(exec_calls));
+    if (result == 0 && INSTRUMENTED) {
+        return add_all(filter, SCMP_ACT_ALLOW, instrumented,
+                       G_N_ELEMENTS(instrumented));
+    }
+    result = result ? result : allow_with_conditions(filter);
+    return result ? result : add_all(filter, SCMP_ACT_KILL_PROCESS, attacks,
+                                     G_N_ELEMENTS(attacks));
+}
+
+static int fill_plugin(scmp_filter_ctx filter)
+{
+    static const unsigned inputs[] = { TIOCSTI, TIOCLINUX };
+    const uint32_t denied = SCMP_ACT_ERRNO(EPERM);
+    int result = add_all(filter, denied, exec_calls, G_N_ELEMENTS(exec_calls));
+
+    /* Logs have sockets of their own. */
+    result = result ? result : add_if(filter, denied, "socket",
+                                      SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+    for (size_t i = 0; result == 0 && i < G_N_ELEMENTS(inputs); i++) {
+        result = add_if(filter, denied, "ioctl", is_request(inputs[i]));
+    }
+    return result ? result : add_all(filter, SCMP_ACT_KILL_PROCESS, attacks,
+                                     G_N_ELEMENTS(attacks));
+}
+
+bool confine_seccomp_enter(ConfineKind kind)
+{
+    bool program = kind == CONFINE_PROGRAM;
+    scmp_filter_ctx filter = seccomp_init(program ? SCMP_ACT_ERRNO(EPERM)
+                                                  : SCMP_ACT_ALLOW);
+    int result;
+
+    if (!filter) {
+        errno = ENOMEM;
+        return false;
+    }
+    result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    /* For speed; an older library or kernel does without. */
+    (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
+    (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    result = result ? result : program ? fill_program(filter)
+                                       : fill_plugin(filter);
+    result = result ? result : seccomp_load(filter);
+    seccomp_release(filter);
+    errno = -result;
+    return result == 0;
+}
+
+#else /* !HAVE_LIBSECCOMP */
+
+const char *confine_seccomp_missing(void)
+{
+    return "built without libseccomp";
+}
+
+bool confine_seccomp_enter(ConfineKind kind)
+{
+    (void)kind;
+    return true;
+}
+
+#endif
