@@ -33,6 +33,10 @@
 
 static int calls;
 
+/* Opened at the start: later the program may not any more. */
+static int log_fd = -1;
+static int report_fd = -1;
+
 static int env_number(const char *name)
 {
     const char *text = getenv(name);
@@ -43,11 +47,10 @@ static int env_number(const char *name)
 /* Appends a line, by calls that are not counted. */
 static void log_call(const char *name, int fd)
 {
-    const char *path = getenv("FAULT_LOG");
     char link[64], target[4096] = "", line[4200];
-    int log, bytes;
+    int bytes;
 
-    if (!path) {
+    if (log_fd < 0) {
         return;
     }
     snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
@@ -56,11 +59,7 @@ static void log_call(const char *name, int fd)
     }
     bytes = snprintf(line, sizeof(line), "%s %s\n", name,
                      strrchr(target, '/') ? strrchr(target, '/') + 1 : "-");
-    log = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    if (log >= 0) {
-        (void)!NEXT(write)(log, line, bytes);
-        NEXT(close)(log);
-    }
+    (void)!NEXT(write)(log_fd, line, bytes);
 }
 
 /* The error with which all calls of this name fail, or 0. */
@@ -313,14 +312,30 @@ int close(int fd)
     return NEXT(close)(fd);
 }
 
+/* Out of the way of descriptors that the program counts on. */
+static int open_for_us(const char *variable, int flags)
+{
+    const char *path = getenv(variable);
+    int fd = path ? open64(path, O_WRONLY | O_CREAT | flags, 0600) : -1;
+    int high = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 100) : -1;
+
+    if (fd >= 0) {
+        NEXT(close)(fd);
+    }
+    return high;
+}
+
+__attribute__((constructor))
+static void prepare(void)
+{
+    log_fd = open_for_us("FAULT_LOG", O_APPEND);
+    report_fd = open_for_us("FAULT_REPORT", O_TRUNC);
+}
+
 __attribute__((destructor))
 static void report(void)
 {
-    const char *path = getenv("FAULT_REPORT");
-    FILE *file = path ? fopen(path, "w") : NULL;
-
-    if (file) {
-        fprintf(file, "%d\n", calls);
-        fclose(file);
+    if (report_fd >= 0) {
+        dprintf(report_fd, "%d\n", calls);
     }
 }
