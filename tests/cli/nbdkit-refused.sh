@@ -40,7 +40,7 @@ refused_as_restore image.vma
 refused "the archive has no disk 'c'" ours.vma device=c
 refused "unknown parameter 'size'" ours.vma size=1
 refused "no archive given"
-refused "could not parse size string (much)" ours.vma cache-size=much
+refused "could not parse size string" ours.vma cache-size=much
 
 # The short way.
 serve=("$VMA_RESTORE" serve --run 'echo started')
