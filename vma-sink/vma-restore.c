@@ -7,8 +7,10 @@
 #include "cli/cli.h"
 #include "cli/compress.h"
 #include "cli/progress.h"
+#include "confine/confine.h"
 #include "io/io.h"
 #include "io/zstd-writer.h"
+#include "restore/confine.h"
 #include "restore/reindex.h"
 #include "restore/restore.h"
 
@@ -58,20 +60,25 @@ static bool run_list(int argc, char **argv, GError **error)
     const GOptionEntry options[] = {
         { "json", 0, 0, G_OPTION_ARG_NONE, &json,
           "Print one JSON object", NULL },
+        CONFINE_OPTION,
         { NULL },
     };
 
     return parse(argc, argv, options, "ARCHIVE",
                  "Shows what an archive contains.  Reads its header, and the "
                  "end of a file.", 1, 1, error) &&
+           restore_confine(argv[1], NULL, error) &&
            restore_list(argv[1], json, error);
 }
 
 static bool run_config(int argc, char **argv, GError **error)
 {
-    return parse(argc, argv, no_options, "ARCHIVE [NAME]",
+    const GOptionEntry options[] = { CONFINE_OPTION, { NULL } };
+
+    return parse(argc, argv, options, "ARCHIVE [NAME]",
                  "Writes the configuration file NAME, or all of them, to "
                  "standard output.", 1, 2, error) &&
+           restore_confine(argv[1], NULL, error) &&
            restore_config(argv[1], argv[2], error);
 }
 
@@ -94,6 +101,7 @@ static bool run_verify(int argc, char **argv, GError **error)
     const GOptionEntry options[] = {
         THREADS_OPTION(&threads_text),
         PROGRESS_OPTION,
+        CONFINE_OPTION,
         { NULL },
     };
 
@@ -101,7 +109,8 @@ static bool run_verify(int argc, char **argv, GError **error)
                "Reads the whole archive, checks that it is undamaged and "
                "complete, and says\nwhat is damaged, and what of which disk "
                "is lost.", 1, 1, error) ||
-        !parse_threads(threads_text, &threads, error)) {
+        !parse_threads(threads_text, &threads, error) ||
+        !restore_confine(argv[1], NULL, error)) {
         return false;
     }
     progress = progress_new("verifying");
@@ -161,6 +170,7 @@ static bool run_extract(int argc, char **argv, GError **error)
     gboolean force = FALSE;
     gboolean zeroed = FALSE;
     gboolean salvage = FALSE;
+    g_autoptr(RestoreConnections) connections = NULL;
     g_autoptr(Progress) progress = NULL;
     GError *failure = NULL;
     RestoreExtract extract;
@@ -185,6 +195,7 @@ static bool run_extract(int argc, char **argv, GError **error)
           NULL },
         THREADS_OPTION(&threads_text),
         PROGRESS_OPTION,
+        CONFINE_OPTION,
         { NULL },
     };
 
@@ -194,7 +205,6 @@ static bool run_extract(int argc, char **argv, GError **error)
         !parse_range(range_text, &has_range, &range, error)) {
         return false;
     }
-    progress = progress_new("copying");
     extract = (RestoreExtract) {
         .archive = argv[1],
         .folder = argv[2],
@@ -204,8 +214,15 @@ static bool run_extract(int argc, char **argv, GError **error)
         .zeroed = zeroed,
         .salvage = salvage,
         .threads = threads,
-        .progress = progress,
     };
+    connections = restore_connections_new(force ? extract.disks : NULL, error);
+    /* Who reads the archive can't connect any more. */
+    if (!connections || !restore_confine_extract(&extract, error)) {
+        g_prefix_error(error, "nothing was restored: ");
+        return false;
+    }
+    extract.connections = connections;
+    extract.progress = progress = progress_new("copying");
     restore_extract(&extract, &failure);
     return end(progress, failure, error);
 }
@@ -242,13 +259,15 @@ static bool run_reindex(int argc, char **argv, GError **error)
           "Replace an existing OUTPUT", NULL },
         CLI_COMPRESS_OPTIONS(arguments),
         PROGRESS_OPTION,
+        CONFINE_OPTION,
         { NULL },
     };
 
     if (!parse(argc, argv, options, "ARCHIVE OUTPUT", reindex_summary, 2, 2,
                error) ||
         !cli_compress_parse(&arguments, argv[2], VMA_SEEKABLE_FRAME_MAX_BYTES,
-                            &compress, error)) {
+                            &compress, error) ||
+        !restore_confine(argv[1], argv[2], error)) {
         return false;
     }
     seekable = (VmaSeekableOptions) {
@@ -338,6 +357,7 @@ static bool run_serve(int argc, char **argv, GError **error)
           "Run this with the shell, and end with it", "COMMAND" },
         { "cache-size", 0, 0, G_OPTION_ARG_STRING, &cache_size,
           "Memory for the archive's data (128M)", "SIZE" },
+        CONFINE_OPTION,
         { NULL },
     };
     RestoreServe serve;
@@ -412,6 +432,11 @@ int main(int argc, char **argv)
     GError *error = NULL;
 
     g_set_prgname(PROGRAM);
+    cli_set_about("confinement", confine_describe);
     io_catch_signals();
-    return run(argc, argv, &error) ? 0 : cli_report(error);
+    if (run(argc, argv, &error)) {
+        return 0;
+    }
+    confine_explain(error);
+    return cli_report(error);
 }

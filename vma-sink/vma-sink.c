@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "backup/info.h"
 #include "cli/cli.h"
 #include "cli/compress.h"
 #include "cli/progress.h"
+#include "confine/confine.h"
 #include "io/io.h"
 #include "io/read-ahead.h"
 #include "sink/copy.h"
@@ -75,6 +77,7 @@ static const GOptionEntry options[] = {
       "Say how it went as JSON on standard output (with -o - on standard "
       "error)", NULL },
     PROGRESS_OPTION,
+    CONFINE_OPTION,
     { NULL },
 };
 
@@ -318,6 +321,28 @@ static bool check_arguments(int argc, SinkResult *result, GError **error)
     return false;
 }
 
+/*
+ * Before the first thread starts.  What is opened later, before the stream is
+ * and while it is read, is what the command line names.
+ */
+static bool confine_self(GError **error)
+{
+    g_autoptr(Confine) confine = confine_new();
+
+    for (char **c = config_arguments; c && *c; c++) {
+        g_autofree char *file = cli_config_file(*c);
+
+        confine_may_read(confine, file);
+    }
+    if (strcmp(output_path, "-") != 0) {
+        confine_may_create(confine, output_path);
+    }
+    if (read_ahead.spool_folder) {
+        confine_may_change(confine, read_ahead.spool_folder);
+    }
+    return confine_enter(confine, CONFINE_PROGRAM, error);
+}
+
 /* The line for the user or the object for a machine. */
 static void print_result(const SinkResult *result, const GError *error)
 {
@@ -355,11 +380,13 @@ int main(int argc, char **argv)
     GError *error = NULL;
 
     g_set_prgname("vma-sink");
+    cli_set_about("confinement", confine_describe);
     if (cli_parse(&argc, &argv, options, "< STREAM", summary, &error) &&
-        check_arguments(argc, &result, &error)) {
+        check_arguments(argc, &result, &error) && confine_self(&error)) {
         io_catch_signals();
         progress = progress_new("copying");
         run(&result, progress, &error);
+        confine_explain(error);
         progress_end(progress, error);
     }
     print_result(&result, error);

@@ -27,6 +27,15 @@ const char cli_exit_codes[] =
     "  3  the input is damaged or violates its format\n"
     "  4  the input ended early, or its producer aborted it\n";
 
+static const char *about_name;
+static CliAboutFunc *about;
+
+void cli_set_about(const char *name, CliAboutFunc *func)
+{
+    about_name = name;
+    about = func;
+}
+
 static gboolean print_version(const gchar *name, const gchar *value,
                               gpointer data, GError **error)
 {
@@ -37,6 +46,11 @@ static gboolean print_version(const gchar *name, const gchar *value,
     /* Within a command the name is "PROGRAM COMMAND". */
     printf("%.*s %s\n", (int)strcspn(g_get_prgname(), " "), g_get_prgname(),
            CLI_VERSION);
+    if (about) {
+        g_autofree char *text = about();
+
+        printf("%s: %s\n", about_name, text);
+    }
     exit(fflush(stdout) == 0 ? 0 : 1);
 }
 
@@ -230,24 +244,22 @@ bool cli_parse_size(const char *text, uint64_t *bytes, GError **error)
     return true;
 }
 
-/* "FILE[=NAME]" of -c, into FILE and NAME (NULL where it is not given). */
-static void split_config(const char *argument, char **file, char **name)
+char *cli_config_file(const char *argument)
 {
     const char *equals = strrchr(argument, '=');
 
-    *file = equals ? g_strndup(argument, equals - argument)
-                   : g_strdup(argument);
-    *name = equals ? g_strdup(equals + 1) : NULL;
+    return equals ? g_strndup(argument, equals - argument)
+                  : g_strdup(argument);
 }
 
 bool cli_load_configs(BackupInfo *info, char **arguments, GError **error)
 {
     for (; arguments && *arguments; arguments++) {
-        g_autofree char *file = NULL;
-        g_autofree char *name = NULL;
+        g_autofree char *file = cli_config_file(*arguments);
+        const char *equals = strrchr(*arguments, '=');
 
-        split_config(*arguments, &file, &name);
-        if (!backup_info_load_config(info, file, name, error)) {
+        if (!backup_info_load_config(info, file, equals ? equals + 1 : NULL,
+                                     error)) {
             return false;
         }
     }

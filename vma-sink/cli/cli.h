@@ -25,6 +25,13 @@ bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries,
                const char *parameters, const char *summary,
                GError **error);
 
+/*
+ * What --version says besides, in a line that begins with NAME: what FUNC
+ * returns, to be freed.  Before cli_parse().
+ */
+typedef char *CliAboutFunc(void);
+void cli_set_about(const char *name, CliAboutFunc *func);
+
 /* The exit code that says of what kind an error is. */
 int cli_exit_code(const GError *error);
 
@@ -50,6 +57,9 @@ bool cli_parse_size(const char *text, uint64_t *bytes, GError **error);
 
 /* Loads every "FILE[=NAME]" of a NULL-terminated list, which may be NULL. */
 bool cli_load_configs(BackupInfo *info, char **arguments, GError **error);
+
+/* The FILE of "FILE[=NAME]"; to be freed. */
+char *cli_config_file(const char *argument);
 
 /* "1.5 GiB"; to be freed. */
 char *cli_format_size(uint64_t bytes);

@@ -3,20 +3,32 @@
  * A plugin for nbdkit: the disks of an archive as NBD exports, read-only.
  *
  * nbdkit calls from many threads at once, so everything here is set before the
- * first client comes, and the reading is the pool's.  nbdkit may fork between
- * get_ready and the first client: descriptors outlive that, threads would not.
+ * first client comes, and the reading is the pool's.
+ *
+ * After get_ready nbdkit opens its sockets, changes its user, starts a command
+ * (--run) and forks.  Only then, in after_fork, can it be confined, and the
+ * archive be read; but a bad one is to be refused at once.  So get_ready has a
+ * child read it as well, which is confined from the start, and of which nothing
+ * but its word is used.  The file is opened in get_ready, once and for all.
+ *
  * Signals are nbdkit's; io_catch_signals() is not called, and without it nothing
  * of io/ is interrupted.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
 #include "backup/error.h"
 #include "cli/cli.h"
+#include "confine/confine.h"
 #include "restore/disks.h"
 #include "restore/pool.h"
 
@@ -25,10 +37,14 @@
 #define CACHE_BYTES (UINT64_C(128) << 20)
 #define EXPORT_NAME_MAX_BYTES 4096u
 
+/* Of nbdkit, before its first client comes, at the most. */
+#define DESCRIPTORS 256
+
 /* Set before the first client comes, never changed then. */
 static char *path;
 static char *default_name;              /* NULL: not given */
 static uint64_t cache_bytes = CACHE_BYTES;
+static int archive_fd = -1;
 static RestorePool *pool;
 static const BackupDevice *default_device;      /* NULL: there is none */
 
@@ -60,6 +76,9 @@ static void vma_load(void)
 static void vma_unload(void)
 {
     restore_pool_free(pool);
+    if (archive_fd >= 0) {
+        close(archive_fd);
+    }
     g_free(default_name);
     free(path);
 }
@@ -81,6 +100,12 @@ static int vma_config(const char *key, const char *value)
 
         cache_bytes = MAX(bytes, 0);
         return bytes < 0 ? -1 : 0;
+    }
+    if (strcmp(key, "confine") == 0) {
+        int wanted = nbdkit_parse_bool(value);
+
+        confine_wanted = wanted;
+        return wanted < 0 ? -1 : 0;
     }
     nbdkit_error("unknown parameter '%s'", key);
     return -1;
@@ -109,15 +134,73 @@ static bool choose_default(GError **error)
     return true;
 }
 
+/* ConfineFunc: takes the file. */
+static bool load(void *opaque, GError **error)
+{
+    (void)opaque;
+    pool = restore_pool_new_fd(archive_fd, path, cache_bytes, error);
+    archive_fd = -1;
+    return pool && choose_default(error);
+}
+
 static int vma_get_ready(void)
 {
+    g_autoptr(Confine) confine = confine_new();
     GError *error = NULL;
 
-    pool = restore_pool_new(path, cache_bytes, &error);
-    if (!pool || !choose_default(&error)) {
+    archive_fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (archive_fd < 0) {
+        backup_error_set_errno(&error, errno, "'%s': cannot open", path);
+    } else {
+        (void)confine_try(confine, load, NULL, &error);
+    }
+    return error ? fail(error, EINVAL) : 0;
+}
+
+/*
+ * The folder of a socket that nbdkit has chosen itself (-U -): it removes both
+ * when it ends.  It does not say where they are, so its descriptors are asked.
+ */
+static void allow_removal(Confine *confine)
+{
+    for (int fd = 0; fd < DESCRIPTORS; fd++) {
+        struct sockaddr_un address = { 0 };
+        socklen_t bytes = sizeof(address) - 1;
+        g_autofree char *folder = NULL;
+        g_autofree char *name = NULL;
+
+        if (getsockname(fd, (struct sockaddr *)&address, &bytes) < 0 ||
+            address.sun_family != AF_UNIX || address.sun_path[0] != '/') {
+            continue;
+        }
+        folder = g_path_get_dirname(address.sun_path);
+        name = g_path_get_basename(folder);
+        if (g_str_has_prefix(name, "nbdkit")) {
+            confine_may_remove(confine, folder);
+        }
+    }
+}
+
+/* nbdkit may read more, certificates for instance, but writes nothing now. */
+static int vma_after_fork(void)
+{
+    g_autoptr(Confine) confine = confine_new();
+    GError *error = NULL;
+
+    confine_may_read(confine, "/");
+    allow_removal(confine);
+    if (!confine_enter(confine, CONFINE_PLUGIN, &error) ||
+        !load(NULL, &error)) {
         return fail(error, EINVAL);
     }
     return 0;
+}
+
+static void vma_dump_plugin(void)
+{
+    g_autofree char *confinement = confine_describe();
+
+    printf("vma_confinement=%s\n", confinement);
 }
 
 /* --- Exports --- */
@@ -259,12 +342,15 @@ static struct nbdkit_plugin plugin = {
     .config_help =
         "[file=]ARCHIVE         plain, or compressed with a seek table\n"
         "device=NAME            the default export; by default an only disk\n"
-        "cache-size=SIZE        memory for the archive's data (128M)",
+        "cache-size=SIZE        memory for the archive's data (128M)\n"
+        "confine=no             do not give up rights before it is read",
+    .dump_plugin = vma_dump_plugin,
     .load = vma_load,
     .unload = vma_unload,
     .config = vma_config,
     .config_complete = vma_config_complete,
     .get_ready = vma_get_ready,
+    .after_fork = vma_after_fork,
     .list_exports = vma_list_exports,
     .default_export = vma_default_export,
     .open = vma_open,

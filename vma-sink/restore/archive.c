@@ -70,7 +70,8 @@ static bool open_archive(RestoreArchive *a, const char *path, GError **error)
         a->fd = STDIN_FILENO;
         if (isatty(a->fd)) {
             g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                        "refusing to read an archive from a terminal");
+                        "%s: refusing to read an archive from a terminal",
+                        a->label);
             return false;
         }
         return true;
@@ -78,7 +79,7 @@ static bool open_archive(RestoreArchive *a, const char *path, GError **error)
     a->label = g_strdup_printf("'%s'", path);
     a->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (a->fd < 0) {
-        backup_error_set_errno(error, errno, "cannot open");
+        backup_error_set_errno(error, errno, "%s: cannot open", a->label);
         return false;
     }
     a->close_fd = true;
@@ -152,6 +153,16 @@ static bool read_header(RestoreArchive *a, GError **error)
     return a->reader != NULL;
 }
 
+static bool read_start(RestoreArchive *a, unsigned threads, GError **error)
+{
+    if (!open_input(a, threads, error) || !read_header(a, error)) {
+        g_prefix_error(error, "%s: ", a->label);
+        return false;
+    }
+    a->check = restore_check_new(vma_reader_info(a->reader));
+    return true;
+}
+
 RestoreArchive *restore_archive_new_damaged(const char *path,
                                             unsigned threads,
                                             RestoreFindingFunc *func,
@@ -161,13 +172,25 @@ RestoreArchive *restore_archive_new_damaged(const char *path,
 
     a->func = func;
     a->opaque = opaque;
-    if (!open_archive(a, path, error) || !open_input(a, threads, error) ||
-        !read_header(a, error)) {
-        g_prefix_error(error, "%s: ", a->label);
+    return open_archive(a, path, error) && read_start(a, threads, error)
+           ? g_steal_pointer(&a) : NULL;
+}
+
+RestoreArchive *restore_archive_new_fd(int fd, const char *path,
+                                       GError **error)
+{
+    g_autoptr(RestoreArchive) a = g_new0(RestoreArchive, 1);
+
+    a->label = g_strdup_printf("'%s'", path);
+    a->fd = fd;
+    a->close_fd = true;
+    /* Who had it before may have read from it. */
+    if (lseek(fd, 0, SEEK_SET) < 0) {
+        backup_error_set_errno(error, errno, "%s: cannot read from its start",
+                               a->label);
         return NULL;
     }
-    a->check = restore_check_new(vma_reader_info(a->reader));
-    return g_steal_pointer(&a);
+    return read_start(a, 1, error) ? g_steal_pointer(&a) : NULL;
 }
 
 RestoreArchive *restore_archive_new(const char *path, GError **error)

@@ -25,6 +25,13 @@ typedef struct RestoreArchive RestoreArchive;
  */
 RestoreArchive *restore_archive_new(const char *path, GError **error);
 
+/*
+ * The same with a file that is open: FD is taken over, and closed also where
+ * this fails.  PATH is for messages.
+ */
+RestoreArchive *restore_archive_new_fd(int fd, const char *path,
+                                       GError **error);
+
 /* Is told what is wrong, and where in the archive, in one sentence. */
 typedef void RestoreFindingFunc(const char *finding, void *opaque);
 

@@ -104,8 +104,9 @@ static RestoreTarget *create_in_place(Extract *x, const BackupDevice *device,
     return x->disks.forms[device->id] == RESTORE_FORM_BLOCK
            ? restore_target_new_block(target, device->size_bytes,
                                       x->options->zeroed, error)
-           : restore_target_new_nbd(target, device->size_bytes,
-                                    x->options->zeroed, error);
+           : restore_target_new_nbd(x->options->connections, target,
+                                    device->size_bytes, x->options->zeroed,
+                                    error);
 }
 
 /* Nothing is written to any of them here.  *names is moved past those used. */

@@ -64,14 +64,15 @@ static void divide(RestorePool *pool, uint64_t cache_bytes)
     pool->extents = CLAMP(share / VMA_EXTENT_MAX_BYTES, 1, EXTENTS_MAX);
 }
 
-RestorePool *restore_pool_new(const char *path, uint64_t cache_bytes,
-                              GError **error)
+/* Takes ARCHIVE, which may be NULL: then *error is set. */
+static RestorePool *pool_new(RestoreArchive *archive, uint64_t cache_bytes,
+                             GError **error)
 {
     g_autoptr(RestorePool) pool = g_new0(RestorePool, 1);
 
     g_mutex_init(&pool->lock);
     g_cond_init(&pool->released);
-    pool->archive = restore_archive_new(path, error);
+    pool->archive = archive;
     if (!pool->archive) {
         return NULL;
     }
@@ -83,6 +84,19 @@ RestorePool *restore_pool_new(const char *path, uint64_t cache_bytes,
     io_input_stop(restore_archive_input(pool->archive));
     divide(pool, cache_bytes);
     return g_steal_pointer(&pool);
+}
+
+RestorePool *restore_pool_new(const char *path, uint64_t cache_bytes,
+                              GError **error)
+{
+    return pool_new(restore_archive_new(path, error), cache_bytes, error);
+}
+
+RestorePool *restore_pool_new_fd(int fd, const char *path,
+                                 uint64_t cache_bytes, GError **error)
+{
+    return pool_new(restore_archive_new_fd(fd, path, error), cache_bytes,
+                    error);
 }
 
 void restore_pool_free(RestorePool *pool)

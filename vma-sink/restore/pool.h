@@ -23,6 +23,11 @@ typedef struct RestorePool RestorePool;
  */
 RestorePool *restore_pool_new(const char *path, uint64_t cache_bytes,
                               GError **error);
+
+/* The same with a file that is open, as restore_archive_new_fd() takes it. */
+RestorePool *restore_pool_new_fd(int fd, const char *path,
+                                 uint64_t cache_bytes, GError **error);
+
 void restore_pool_free(RestorePool *pool);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestorePool, restore_pool_free)
 

@@ -11,6 +11,7 @@
 
 #include "backup/info.h"
 #include "cli/progress.h"
+#include "restore/connections.h"
 #include "vma/extent.h"
 
 /*
@@ -82,6 +83,8 @@ struct RestoreExtract {
     bool salvage;
     bool quiet;                 /* no summary at the end */
     unsigned threads;           /* that decompress */
+    /* To NBD servers; without OVERWRITE there is none. */
+    RestoreConnections *connections;
     Progress *progress;
     RestorePrepareFunc *prepare;        /* NULL: there is nothing to fill in */
     RestoreSeenFunc *seen;              /* NULL: nobody wants to know */

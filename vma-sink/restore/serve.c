@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "backup/error.h"
+#include "confine/confine.h"
 #include "io/io.h"
 #include "restore/archive.h"
+#include "restore/confine.h"
 #include "restore/disks.h"
 
 #define PLUGIN_FILE "nbdkit-vma-plugin.so"
@@ -19,8 +21,9 @@
  * What the plugin can refuse as well, once more: the header alone is read for
  * it, and errors get the exit codes of this program.
  */
-static bool check(const RestoreServe *o, GError **error)
+static bool check(void *opaque, GError **error)
 {
+    const RestoreServe *o = opaque;
     g_autoptr(RestoreArchive) archive = restore_archive_new(o->archive, error);
 
     return archive &&
@@ -65,6 +68,9 @@ static GPtrArray *make_arguments(const RestoreServe *o)
     if (o->cache_size) {
         g_ptr_array_add(argv, g_strdup_printf("cache-size=%s", o->cache_size));
     }
+    if (!confine_wanted) {
+        g_ptr_array_add(argv, g_strdup("confine=no"));
+    }
     g_ptr_array_add(argv, NULL);
     return argv;
 }
@@ -72,13 +78,16 @@ static GPtrArray *make_arguments(const RestoreServe *o)
 bool restore_serve(const RestoreServe *o, GError **error)
 {
     g_autoptr(GPtrArray) argv = NULL;
+    g_autoptr(Confine) confine = NULL;
 
     if (g_str_equal(o->archive, "-")) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
                     "standard input can't be served, only a file");
         return false;
     }
-    if (!check(o, error)) {
+    /* Here nothing is read of it: this process is going to run a program. */
+    confine = restore_confine_new(o->archive);
+    if (!confine_try(confine, check, (void *)o, error)) {
         return false;
     }
     argv = make_arguments(o);

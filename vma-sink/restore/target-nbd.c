@@ -268,7 +268,8 @@ static bool check_export(NbdTarget *n, GError **error)
                                      error);
 }
 
-RestoreTarget *restore_target_new_nbd(const char *uri, uint64_t size_bytes,
+RestoreTarget *restore_target_new_nbd(RestoreConnections *connections,
+                                      const char *uri, uint64_t size_bytes,
                                       bool zeroed, GError **error)
 {
     NbdTarget *n = g_new0(NbdTarget, 1);
@@ -281,7 +282,7 @@ RestoreTarget *restore_target_new_nbd(const char *uri, uint64_t size_bytes,
     for (unsigned i = 0; i < REQUESTS; i++) {
         n->requests[i].target = n;
     }
-    if (!io_nbd_open(&n->nbd, uri, false, error)) {
+    if (!restore_connections_take(connections, uri, &n->nbd, error)) {
         g_prefix_error(error, "cannot connect to '%s': ", target->name);
         return NULL;
     }

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "io/output.h"
+#include "restore/connections.h"
 #include "vma/extent.h"
 
 /* For a device whose end nobody knows: the file ends with its last block. */
@@ -39,7 +40,8 @@ RestoreTarget *restore_target_new_file(IoOutput *output, uint64_t size_bytes,
  */
 RestoreTarget *restore_target_new_block(const char *path, uint64_t size_bytes,
                                         bool zeroed, GError **error);
-RestoreTarget *restore_target_new_nbd(const char *uri, uint64_t size_bytes,
+RestoreTarget *restore_target_new_nbd(RestoreConnections *connections,
+                                      const char *uri, uint64_t size_bytes,
                                       bool zeroed, GError **error);
 
 /* What was not flushed is dropped. */
