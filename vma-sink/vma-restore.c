@@ -322,6 +322,7 @@ static bool run_map(int argc, char **argv, GError **error)
         { "output", 0, 0, G_OPTION_ARG_STRING, &output,
           "human (the default), json, as qemu-img map prints it, or picture",
           "HOW" },
+        CONFINE_OPTION,
         { NULL },
     };
 
@@ -330,6 +331,7 @@ static bool run_map(int argc, char **argv, GError **error)
                  "is zeroes.\nReads the extents' headers, or an index, and no "
                  "data.", 1, 1, error) &&
            parse_map_form(output, &form, error) &&
+           restore_confine(argv[1], NULL, error) &&
            restore_map(argv[1], disk, form, error);
 }
 

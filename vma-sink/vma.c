@@ -16,6 +16,7 @@
 #include "proxmox/content.h"
 #include "proxmox/proxmox.h"
 #include "restore/archive.h"
+#include "restore/confine.h"
 #include "restore/restore.h"
 
 static const char usage_text[] =
@@ -88,7 +89,8 @@ static bool run_list(int argc, char **argv, Arguments *a, GError **error)
 {
     g_autoptr(RestoreArchive) archive = NULL;
 
-    if (!parse(argc, argv, "h", 1, 1, a, error)) {
+    if (!parse(argc, argv, "h", 1, 1, a, error) ||
+        !restore_confine(argv[optind], NULL, error)) {
         return false;
     }
     archive = restore_archive_new(argv[optind], error);
@@ -102,6 +104,7 @@ static bool run_list(int argc, char **argv, Arguments *a, GError **error)
 static bool run_config(int argc, char **argv, Arguments *a, GError **error)
 {
     return parse(argc, argv, "hc:", 1, 1, a, error) &&
+           restore_confine(argv[optind], NULL, error) &&
            restore_config(argv[optind],
                           last_of(a->configs, "qemu-server.conf"), error);
 }
@@ -113,7 +116,8 @@ static bool run_verify(int argc, char **argv, Arguments *a, GError **error)
     const VmaExtent *extent;
     VmaNext next;
 
-    if (!parse(argc, argv, "hv", 1, 1, a, error)) {
+    if (!parse(argc, argv, "hv", 1, 1, a, error) ||
+        !restore_confine(argv[optind], NULL, error)) {
         return false;
     }
     archive = restore_archive_new_damaged(

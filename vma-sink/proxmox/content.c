@@ -5,22 +5,24 @@
 #include "proxmox/content.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "cli/cli.h"
 #include "restore/check.h"
 #include "vma/format.h"
 
+/* As ctime() has it; a time that no calendar has is no reason to die. */
 static void print_time(int64_t seconds)
 {
-    time_t time = seconds;
-    struct tm tm;
-    char text[64];
+    g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(seconds);
+    g_autoptr(GDateTime) local = utc ? g_date_time_to_local(utc) : NULL;
+    g_autofree char *day = local ? g_date_time_format(local, "%a %b") : NULL;
+    g_autofree char *time = local ? g_date_time_format(local, "%H:%M:%S %Y")
+                                  : NULL;
 
-    /* As ctime() has it; but a year that it can't print is no reason to die. */
-    if (localtime_r(&time, &tm) &&
-        strftime(text, sizeof(text), "%a %b %e %H:%M:%S %Y", &tm) > 0) {
-        printf("CTIME: %s\n", text);
+    if (day && time) {
+        /* (GLib's %e is filled up with another kind of space.) */
+        printf("CTIME: %s %2d %s\n", day,
+               g_date_time_get_day_of_month(local), time);
     } else {
         printf("CTIME: %" G_GINT64_FORMAT "\n", seconds);
     }

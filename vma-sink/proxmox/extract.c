@@ -16,12 +16,14 @@
 #include "proxmox/map.h"
 #include "proxmox/server.h"
 #include "restore/check.h"
+#include "restore/confine.h"
 #include "restore/restore.h"
 
 typedef struct Extract {
     const ProxmoxExtract *options;
     GPtrArray *arguments;       /* for restore/extract.c; ends in NULL */
     GPtrArray *servers;         /* of ProxmoxServer */
+    RestoreConnections *connections;    /* to the servers */
     ProxmoxCount count;
 } Extract;
 
@@ -156,7 +158,9 @@ static bool prepare(const BackupInfo *info, RestoreExtract *options,
     g_ptr_array_add(x->arguments, NULL);
     options->disks = (const char *const *)x->arguments->pdata;
     options->zeroed = zeroed && x->servers->len > 0;
-    return true;
+    x->connections = restore_connections_new(options->disks, error);
+    options->connections = x->connections;
+    return x->connections != NULL;
 }
 
 /* RestoreSeenFunc */
@@ -195,6 +199,16 @@ static bool check_folder(const char *folder, GError **error)
     return true;
 }
 
+/*
+ * Confined before the archive is read, and before there are threads; but where
+ * there is a map programs are started once the header was read.
+ */
+static bool confine_self(const ProxmoxExtract *options,
+                         const RestoreExtract *extract, GError **error)
+{
+    return options->map || restore_confine_extract(extract, error);
+}
+
 bool proxmox_extract(const ProxmoxExtract *options, GError **error)
 {
     g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
@@ -206,29 +220,28 @@ bool proxmox_extract(const ProxmoxExtract *options, GError **error)
         .arguments = arguments,
         .servers = servers,
     };
-    RestoreExtract extract;
-
-    if (!check_folder(options->folder, error)) {
-        return false;
-    }
-    progress = progress_new("copying");
-    extract = (RestoreExtract) {
+    RestoreExtract extract = {
         .archive = options->archive,
         .folder = options->folder,
         .configs = true,
         .overwrite = true,
         .quiet = true,
         .threads = g_get_num_processors(),
-        .progress = progress,
         .prepare = prepare,
         .seen = seen,
         .opaque = &x,
     };
-    if (!restore_extract(&extract, error) || !end_servers(&x, error)) {
+    bool ok;
+
+    if (!check_folder(options->folder, error) ||
+        !confine_self(options, &extract, error)) {
         return false;
     }
-    if (options->verbose) {
+    extract.progress = progress = progress_new("copying");
+    ok = restore_extract(&extract, error) && end_servers(&x, error);
+    restore_connections_free(x.connections);
+    if (ok && options->verbose) {
         proxmox_count_end(&x.count);
     }
-    return cli_flush_stdout(error);
+    return ok && cli_flush_stdout(error);
 }
