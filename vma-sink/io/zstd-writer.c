@@ -2,28 +2,17 @@
 /*
  * Frames compressed by several threads, written in order.
  *
- * The slots form a ring.  A slot is filled by the caller (given), taken by the
- * first idle thread, and written by the caller again, each step in the order of
- * the frames; three counters say how far each of them is:
- *
- *     written <= taken <= given <= written + slots
- *
- * A slot's buffers belong to the caller up to "given", to the thread that took
- * it until "done" is set, then to the caller again.
- *
- * The caller waits for a thread that computes, looking for signals meanwhile,
- * and for its own write, which a signal interrupts.  Threads wait for work or
- * the order to stop, and look for that order after every piece of a large
- * frame: at the highest level one takes half a minute.
+ * A slot of the ring (io/ring.h) is filled by the caller, compressed by a thread,
+ * and written by the caller again, in the order of the frames.  Threads look
+ * for the order to stop after every piece of a large frame: at the highest level
+ * one takes half a minute.
  */
 #include "io/zstd-writer.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <zstd.h>
 
 #include "backup/error.h"
-#include "io/io.h"
+#include "io/ring.h"
 
 /* One being filled and one that waits, for threads to find work at once. */
 #define MORE_SLOTS 2u
@@ -35,22 +24,13 @@
 #define SLOW_LEVEL 10
 #define AT_ONCE_BYTES (4u << 20)
 #define PIECE_BYTES (256u << 10)
-/* A signal does not end the wait for a thread, so it is looked for. */
-#define SIGNAL_LATENCY_US (G_USEC_PER_SEC / 10)
 
 typedef struct Slot {
     uint8_t *in;
     uint8_t *out;
     size_t in_bytes;
     size_t result;              /* bytes of out, or libzstd's error */
-    bool done;                  /* protected by lock */
 } Slot;
-
-typedef struct Worker {
-    IoZstdWriter *writer;
-    ZSTD_CCtx *context;
-    GThread *thread;
-} Worker;
 
 struct IoZstdWriter {
     /* Set at creation, never changed. */
@@ -60,35 +40,15 @@ struct IoZstdWriter {
     size_t out_capacity;
     Slot *slots;
     unsigned slot_count;
-    Worker *workers;
-    unsigned worker_count;
+    GPtrArray *contexts;        /* of ZSTD_CCtx, one a thread */
+    IoRing *ring;
 
-    /* The caller's alone. */
-    IoZstdTable *table;
-    uint64_t written;
-
-    GMutex lock;
-    GCond work;                 /* given or stop has changed */
-    GCond done;                 /* a slot's done was set */
-    /* Protected by lock. */
-    uint64_t given;
-    uint64_t taken;
-    bool stop;
+    IoZstdTable *table;         /* of the frames that were written */
 };
 
 static Slot *slot_of(IoZstdWriter *w, uint64_t number)
 {
-    return &w->slots[number % w->slot_count];
-}
-
-static bool is_stopped(IoZstdWriter *w)
-{
-    bool stop;
-
-    g_mutex_lock(&w->lock);
-    stop = w->stop;
-    g_mutex_unlock(&w->lock);
-    return stop;
+    return &w->slots[io_ring_slot(w->ring, number)];
 }
 
 /*
@@ -107,7 +67,8 @@ static size_t compress_frame(IoZstdWriter *w, ZSTD_CCtx *context, void *frame,
     }
     ZSTD_CCtx_reset(context, ZSTD_reset_session_only);
     left = ZSTD_CCtx_setPledgedSrcSize(context, bytes);
-    while (!ZSTD_isError(left) && in.size < bytes && !is_stopped(w)) {
+    while (!ZSTD_isError(left) && in.size < bytes &&
+           !io_ring_is_stopped(w->ring)) {
         in.size += MIN(bytes - in.size, PIECE_BYTES);
         /* There is room for all of it, so all of it is taken. */
         left = ZSTD_compressStream2(context, &out, &in, in.size < bytes
@@ -116,32 +77,14 @@ static size_t compress_frame(IoZstdWriter *w, ZSTD_CCtx *context, void *frame,
     return ZSTD_isError(left) ? left : out.pos;
 }
 
-static void *work(void *opaque)
+/* IoRingFunc */
+static void compress_slot(void *opaque, void *context, uint64_t number)
 {
-    Worker *worker = opaque;
-    IoZstdWriter *w = worker->writer;
+    IoZstdWriter *w = opaque;
+    Slot *slot = slot_of(w, number);
 
-    g_mutex_lock(&w->lock);
-    for (;;) {
-        Slot *slot;
-
-        while (!w->stop && w->taken == w->given) {
-            g_cond_wait(&w->work, &w->lock);
-        }
-        if (w->stop) {
-            break;
-        }
-        slot = slot_of(w, w->taken++);
-        g_mutex_unlock(&w->lock);
-        slot->result = compress_frame(w, worker->context, slot->out,
-                                      w->out_capacity, slot->in,
-                                      slot->in_bytes);
-        g_mutex_lock(&w->lock);
-        slot->done = true;
-        g_cond_signal(&w->done);
-    }
-    g_mutex_unlock(&w->lock);
-    return NULL;
+    slot->result = compress_frame(w, context, slot->out, w->out_capacity,
+                                  slot->in, slot->in_bytes);
 }
 
 static bool set_no_memory(GError **error)
@@ -167,39 +110,24 @@ static ZSTD_CCtx *new_context(int level, GError **error)
     return context;
 }
 
-static bool start_worker(IoZstdWriter *w, Worker *worker, GError **error)
+static void free_context(void *context)
 {
-    g_autoptr(GError) local = NULL;
-
-    worker->writer = w;
-    worker->context = new_context(w->level, error);
-    if (!worker->context) {
-        return false;
-    }
-    worker->thread = g_thread_try_new("zstd", work, worker, &local);
-    if (!worker->thread) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "cannot start a thread: %s", local->message);
-        return false;
-    }
-    return true;
+    ZSTD_freeCCtx(context);
 }
 
-/* Signals are for the caller's thread, whose calls they are to interrupt. */
-static bool start_workers(IoZstdWriter *w, unsigned count, GError **error)
+static bool start_ring(IoZstdWriter *w, unsigned threads, GError **error)
 {
-    sigset_t all, old;
-    bool ok = true;
+    for (unsigned i = 0; i < threads; i++) {
+        ZSTD_CCtx *context = new_context(w->level, error);
 
-    w->workers = g_new0(Worker, count);
-    w->worker_count = count;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    for (unsigned i = 0; ok && i < count; i++) {
-        ok = start_worker(w, &w->workers[i], error);
+        if (!context) {
+            return false;
+        }
+        g_ptr_array_add(w->contexts, context);
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return ok;
+    w->ring = io_ring_new(compress_slot, w, w->contexts->pdata, threads,
+                          w->slot_count, error);
+    return w->ring != NULL;
 }
 
 /* What is never written to takes no memory from the system. */
@@ -227,31 +155,13 @@ IoZstdWriter *io_zstd_writer_new(IoOutput *output, int level, unsigned threads,
     w->level = level;
     w->in_capacity = room_bytes;
     w->out_capacity = ZSTD_compressBound(room_bytes);
+    w->contexts = g_ptr_array_new_with_free_func(free_context);
     w->table = io_zstd_table_new();
-    g_mutex_init(&w->lock);
-    g_cond_init(&w->work);
-    g_cond_init(&w->done);
     if (!allocate_slots(w, threads + MORE_SLOTS, error) ||
-        !start_workers(w, threads, error)) {
+        !start_ring(w, threads, error)) {
         return NULL;
     }
     return g_steal_pointer(&w);
-}
-
-/* The frames that are being compressed are given up, the others dropped. */
-static void stop_workers(IoZstdWriter *w)
-{
-    g_mutex_lock(&w->lock);
-    w->stop = true;
-    g_cond_broadcast(&w->work);
-    g_mutex_unlock(&w->lock);
-    for (unsigned i = 0; i < w->worker_count; i++) {
-        if (w->workers[i].thread) {
-            g_thread_join(w->workers[i].thread);
-        }
-        ZSTD_freeCCtx(w->workers[i].context);
-    }
-    g_free(w->workers);
 }
 
 void io_zstd_writer_free(IoZstdWriter *w)
@@ -259,16 +169,15 @@ void io_zstd_writer_free(IoZstdWriter *w)
     if (!w) {
         return;
     }
-    stop_workers(w);
+    /* The frames that are being compressed are given up, the others dropped. */
+    io_ring_free(w->ring);
+    g_ptr_array_free(w->contexts, TRUE);
     for (unsigned i = 0; i < w->slot_count; i++) {
         g_free(w->slots[i].in);
         g_free(w->slots[i].out);
     }
     g_free(w->slots);
     io_zstd_table_free(w->table);
-    g_mutex_clear(&w->lock);
-    g_cond_clear(&w->work);
-    g_cond_clear(&w->done);
     g_free(w);
 }
 
@@ -285,73 +194,39 @@ static bool write_frame(IoZstdWriter *w, const uint8_t *frame, size_t result,
            io_output_write(w->output, frame, result, error);
 }
 
-/* False: a signal came. */
-static bool wait_for(IoZstdWriter *w, const Slot *slot, GError **error)
-{
-    bool interrupted = false;
-
-    g_mutex_lock(&w->lock);
-    while (!slot->done && !interrupted) {
-        g_cond_wait_until(&w->done, &w->lock,
-                          g_get_monotonic_time() + SIGNAL_LATENCY_US);
-        interrupted = !slot->done && io_interrupted(error);
-    }
-    g_mutex_unlock(&w->lock);
-    return !interrupted;
-}
-
 static bool write_oldest(IoZstdWriter *w, GError **error)
 {
-    Slot *slot = slot_of(w, w->written);
+    const Slot *slot = slot_of(w, io_ring_oldest(w->ring));
 
-    if (!wait_for(w, slot, error) ||
-        !write_frame(w, slot->out, slot->result, slot->in_bytes,
-                     error)) {
+    if (!io_ring_wait(w->ring, error) ||
+        !write_frame(w, slot->out, slot->result, slot->in_bytes, error)) {
         return false;
     }
-    w->written++;
+    io_ring_retire(w->ring);
     return true;
 }
 
-static bool oldest_is_done(IoZstdWriter *w)
-{
-    bool done;
-
-    g_mutex_lock(&w->lock);
-    done = w->written < w->given && slot_of(w, w->written)->done;
-    g_mutex_unlock(&w->lock);
-    return done;
-}
-
-/* Only the caller changes it, so it needs no lock to read it. */
 static uint64_t in_flight(const IoZstdWriter *w)
 {
-    return w->given - w->written;
+    return io_ring_next(w->ring) - io_ring_oldest(w->ring);
 }
 
 uint8_t *io_zstd_writer_room(IoZstdWriter *w, GError **error)
 {
     /* What is ready leaves at once; where no slot is free one has to. */
-    while (in_flight(w) == w->slot_count || oldest_is_done(w)) {
+    while (io_ring_is_full(w->ring) || io_ring_is_ready(w->ring)) {
         if (!write_oldest(w, error)) {
             return NULL;
         }
     }
-    return slot_of(w, w->given)->in;
+    return slot_of(w, io_ring_next(w->ring))->in;
 }
 
 void io_zstd_writer_give(IoZstdWriter *w, size_t bytes)
 {
-    Slot *slot = slot_of(w, w->given);
-
-    g_assert(bytes > 0 && bytes <= w->in_capacity &&
-             in_flight(w) < w->slot_count);
-    slot->in_bytes = bytes;
-    g_mutex_lock(&w->lock);
-    slot->done = false;
-    w->given++;
-    g_cond_signal(&w->work);
-    g_mutex_unlock(&w->lock);
+    g_assert(bytes > 0 && bytes <= w->in_capacity);
+    slot_of(w, io_ring_next(w->ring))->in_bytes = bytes;
+    io_ring_give(w->ring);
 }
 
 uint32_t io_zstd_writer_next_frame(const IoZstdWriter *w)
