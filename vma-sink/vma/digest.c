@@ -6,6 +6,10 @@
 
 #include <string.h>
 #include <xxhash.h>
+/* Of these functions, variants that hash with the processor's widest words. */
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h>
+#endif
 
 #include "backup/error.h"
 
