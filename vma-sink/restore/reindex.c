@@ -130,7 +130,7 @@ static bool begin(Reindex *x, GError **error)
 
     x->parts = seekable ? vma_seekable_new(x->output, x->info->uuid, seekable,
                                            error)
-                        : vma_parts_new_plain(x->output);
+                        : vma_parts_new_plain(x->output, error);
     if (!x->parts) {
         return false;
     }

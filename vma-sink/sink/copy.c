@@ -3,10 +3,11 @@
  * The pipeline from a stream to an output.
  *
  * Data go from the descriptor straight to where the output's format wants them,
- * and from there to the file: for an archive that is one extent in memory at a
- * time.  While the output blocks nothing is read here, so a slow disk slows the
- * producer, unless the stream is read ahead (io/read-ahead.h), and memory stays
- * what it is.  Either side's death shows as an error of a read or a write.
+ * and from there to the file: for a plain archive from one extent in memory
+ * while the next one is read (io/write-behind.h).  Once the output is a few
+ * extents behind nothing is read here, so a slow disk slows the producer, unless
+ * the stream is read ahead (io/read-ahead.h), and memory stays what it is.
+ * Either side's death shows as an error of a read or a write.
  */
 #include "sink/copy.h"
 

@@ -41,7 +41,7 @@ static bool vma_begin(SinkOutput *output, const BackupInfo *info,
 
     v->parts = v->seekable ? vma_seekable_new(v->file, info->uuid, &v->options,
                                               error)
-                           : vma_parts_new_plain(v->file);
+                           : vma_parts_new_plain(v->file, error);
     if (!v->parts) {
         return false;
     }

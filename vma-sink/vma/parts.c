@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The parts of an archive into a file as they are.  The one buffer is free
- * again when the write has returned.
+ * The parts of an archive into a file as they are, while the next extent is
+ * built.
  */
 #include "vma/parts.h"
+
+#include "io/write-behind.h"
 
 typedef struct PlainParts {
     VmaParts parts;
     IoOutput *output;           /* borrowed */
-    uint8_t *buffer;            /* VMA_EXTENT_MAX_BYTES */
+    IoWriteBehind *extents;
 } PlainParts;
 
 static bool plain_header(VmaParts *parts, const void *data, size_t bytes,
@@ -19,33 +21,28 @@ static bool plain_header(VmaParts *parts, const void *data, size_t bytes,
 
 static uint8_t *plain_room(VmaParts *parts, GError **error)
 {
-    (void)error;
-    return ((PlainParts *)parts)->buffer;
+    return io_write_behind_room(((PlainParts *)parts)->extents, error);
 }
 
 static bool plain_extent(VmaParts *parts, const VmaExtent *extent, size_t bytes,
                          GError **error)
 {
-    PlainParts *p = (PlainParts *)parts;
-
     (void)extent;
-    return io_output_write(p->output, p->buffer, bytes, error);
+    return io_write_behind_give(((PlainParts *)parts)->extents, bytes, error);
 }
 
 static bool plain_finish(VmaParts *parts, GError **error)
 {
-    (void)parts;
-    (void)error;
-    return true;
+    return io_write_behind_drain(((PlainParts *)parts)->extents, error);
 }
 
 static void plain_free(VmaParts *parts)
 {
-    g_free(((PlainParts *)parts)->buffer);
+    io_write_behind_free(((PlainParts *)parts)->extents);
     g_free(parts);
 }
 
-VmaParts *vma_parts_new_plain(IoOutput *output)
+VmaParts *vma_parts_new_plain(IoOutput *output, GError **error)
 {
     static const VmaPartsClass class = {
         .header = plain_header,
@@ -54,10 +51,16 @@ VmaParts *vma_parts_new_plain(IoOutput *output)
         .finish = plain_finish,
         .free = plain_free,
     };
-    PlainParts *p = g_new0(PlainParts, 1);
+    IoWriteBehind *extents = io_write_behind_new(output, VMA_EXTENT_MAX_BYTES,
+                                                 error);
+    PlainParts *p;
 
+    if (!extents) {
+        return NULL;
+    }
+    p = g_new0(PlainParts, 1);
     p->parts.class = &class;
     p->output = output;
-    p->buffer = g_malloc(VMA_EXTENT_MAX_BYTES);
+    p->extents = extents;
     return &p->parts;
 }

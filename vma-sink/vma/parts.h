@@ -29,8 +29,11 @@ struct VmaParts {
     const VmaPartsClass *class;
 };
 
-/* Parts are written to the output as they are, a write each. */
-VmaParts *vma_parts_new_plain(IoOutput *output);
+/*
+ * Parts are written to the output as they are, a write each, to a file while the
+ * next one is built.  OUTPUT is borrowed.
+ */
+VmaParts *vma_parts_new_plain(IoOutput *output, GError **error);
 
 /* At any moment; the output stays the caller's. */
 static inline void vma_parts_free(VmaParts *parts)

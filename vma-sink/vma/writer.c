@@ -51,8 +51,8 @@ VmaWriter *vma_writer_new_parts(const BackupInfo *info, VmaParts *parts,
 VmaWriter *vma_writer_new(const BackupInfo *info, IoOutput *output,
                           GError **error)
 {
-    g_autoptr(VmaParts) parts = vma_parts_new_plain(output);
-    VmaWriter *w = vma_writer_new_parts(info, parts, error);
+    g_autoptr(VmaParts) parts = vma_parts_new_plain(output, error);
+    VmaWriter *w = parts ? vma_writer_new_parts(info, parts, error) : NULL;
 
     if (w) {
         w->own_parts = g_steal_pointer(&parts);

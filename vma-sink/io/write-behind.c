@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Buffers written by a thread: of a ring (io/ring.h), in which the one thread's
+ * work is to write what it was given.
+ *
+ * The thread's write is not interrupted by a signal, nor are most writes to a
+ * file; who waits for it, in room() or drain(), looks for signals.
+ */
+#include "io/write-behind.h"
+
+#include <sys/stat.h>
+
+#include "io/ring.h"
+
+/* One is filled, one is written, and one makes up for their different speed. */
+#define SLOTS 3u
+
+typedef struct Slot {
+    uint8_t *buffer;
+    size_t bytes;
+    GError *error;              /* of its write */
+} Slot;
+
+struct IoWriteBehind {
+    IoOutput *output;           /* borrowed */
+    IoRing *ring;               /* NULL: the caller writes the first slot */
+    Slot slots[SLOTS];
+};
+
+static Slot *slot_of(IoWriteBehind *b, uint64_t number)
+{
+    return &b->slots[io_ring_slot(b->ring, number)];
+}
+
+/* IoRingFunc: nothing is written behind what could not be. */
+static void write_slot(void *opaque, void *worker, uint64_t number)
+{
+    IoWriteBehind *b = opaque;
+    Slot *slot = slot_of(b, number);
+
+    (void)worker;
+    if (!io_output_write(b->output, slot->buffer, slot->bytes, &slot->error)) {
+        io_ring_stop(b->ring);
+    }
+}
+
+static bool is_file(const IoOutput *output)
+{
+    struct stat st;
+
+    return fstat(io_output_fd(output), &st) == 0 && S_ISREG(st.st_mode);
+}
+
+IoWriteBehind *io_write_behind_new(IoOutput *output, size_t room_bytes,
+                                   GError **error)
+{
+    g_autoptr(IoWriteBehind) b = g_new0(IoWriteBehind, 1);
+    void *no_worker = NULL;
+
+    b->output = output;
+    /* What is never written to takes no memory from the system. */
+    for (unsigned i = 0; i < SLOTS; i++) {
+        b->slots[i].buffer = g_malloc(room_bytes);
+    }
+    if (is_file(output)) {
+        b->ring = io_ring_new(write_slot, b, &no_worker, 1, SLOTS, error);
+        if (!b->ring) {
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&b);
+}
+
+void io_write_behind_free(IoWriteBehind *b)
+{
+    if (!b) {
+        return;
+    }
+    io_ring_free(b->ring);
+    for (unsigned i = 0; i < SLOTS; i++) {
+        g_clear_error(&b->slots[i].error);
+        g_free(b->slots[i].buffer);
+    }
+    g_free(b);
+}
+
+/* Waits for the oldest buffer that was given. */
+static bool retire_oldest(IoWriteBehind *b, GError **error)
+{
+    Slot *slot = slot_of(b, io_ring_oldest(b->ring));
+
+    if (!io_ring_wait(b->ring, error)) {
+        return false;
+    }
+    if (slot->error) {
+        g_propagate_error(error, g_steal_pointer(&slot->error));
+        return false;
+    }
+    io_ring_retire(b->ring);
+    return true;
+}
+
+uint8_t *io_write_behind_room(IoWriteBehind *b, GError **error)
+{
+    if (!b->ring) {
+        return b->slots[0].buffer;
+    }
+    /* Also what is written already, for an error of it to be told soon. */
+    while (io_ring_is_full(b->ring) || io_ring_is_ready(b->ring)) {
+        if (!retire_oldest(b, error)) {
+            return NULL;
+        }
+    }
+    return slot_of(b, io_ring_next(b->ring))->buffer;
+}
+
+bool io_write_behind_give(IoWriteBehind *b, size_t bytes, GError **error)
+{
+    if (!b->ring) {
+        return io_output_write(b->output, b->slots[0].buffer, bytes, error);
+    }
+    slot_of(b, io_ring_next(b->ring))->bytes = bytes;
+    io_ring_give(b->ring);
+    return true;
+}
+
+bool io_write_behind_drain(IoWriteBehind *b, GError **error)
+{
+    while (b->ring && io_ring_oldest(b->ring) < io_ring_next(b->ring)) {
+        if (!retire_oldest(b, error)) {
+            return false;
+        }
+    }
+    return true;
+}
