@@ -2,10 +2,9 @@
 /*
  * Archives: header and extent codec, and what the writer writes read back.
  */
-#include <fcntl.h>
 #include <string.h>
 
-#include "util.h"
+#include "output.h"
 #include "vma/header.h"
 #include "vma/md5.h"
 #include "vma/reader.h"
@@ -83,30 +82,6 @@ static uint8_t *read_device(VmaReader *reader, const BackupDevice *device,
     return data;
 }
 
-typedef struct Archive {
-    char *folder;
-    char *path;
-    IoOutput *output;
-} Archive;
-
-static Archive archive_new(void)
-{
-    Archive a = { .folder = make_folder() };
-
-    a.path = g_build_filename(a.folder, "a.vma", NULL);
-    a.output = io_output_new(a.path, false, NULL);
-    g_assert_nonnull(a.output);
-    return a;
-}
-
-static void archive_clear(Archive *a)
-{
-    io_output_free(a->output);
-    remove_folder(a->folder);
-    g_free(a->folder);
-    g_free(a->path);
-}
-
 static IoInput *input_of(int fd)
 {
     g_autofree char *note = NULL;
@@ -117,7 +92,7 @@ static IoInput *input_of(int fd)
     return input;
 }
 
-static VmaReader *archive_reader(Archive *a, int *fd, IoInput **input)
+static VmaReader *archive_reader(OutputFile *a, int *fd, IoInput **input)
 {
     g_autoptr(GError) error = NULL;
     VmaReader *reader;
@@ -145,7 +120,7 @@ static void round_trip(unsigned id, unsigned clusters, size_t last_bytes)
     g_autoptr(VmaWriter) writer = NULL;
     g_autoptr(IoInput) input = NULL;
     g_autoptr(VmaReader) reader = NULL;
-    Archive a = archive_new();
+    OutputFile a = output_file_new();
     unsigned extents;
     int fd;
 
@@ -170,7 +145,7 @@ static void round_trip(unsigned id, unsigned clusters, size_t last_bytes)
     g_assert_cmpuint(vma_reader_offset(reader), ==,
                      12288 + 512 + 512 * extents + padded);
     close(fd);
-    archive_clear(&a);
+    output_file_clear(&a);
 }
 
 static void test_boundaries(void)
@@ -197,7 +172,7 @@ static void test_every_mask(void)
     g_autoptr(IoInput) input = NULL;
     g_autoptr(VmaReader) reader = NULL;
     const VmaExtent *extent;
-    Archive a = archive_new();
+    OutputFile a = output_file_new();
     unsigned number = 0;
     int fd;
 
@@ -238,7 +213,7 @@ static void test_every_mask(void)
     g_assert_no_error(error);
     g_assert_cmpuint(number, ==, 65536);
     close(fd);
-    archive_clear(&a);
+    output_file_clear(&a);
 }
 
 static void test_most_devices_and_configs(void)
@@ -370,7 +345,7 @@ static GBytes *small_archive(void)
     g_autoptr(VmaWriter) writer = NULL;
     g_autoptr(IoInput) input = NULL;
     g_autoptr(VmaReader) reader = NULL;
-    Archive a = archive_new();
+    OutputFile a = output_file_new();
     GBytes *bytes;
     int fd;
 
@@ -387,7 +362,7 @@ static GBytes *small_archive(void)
     reader = archive_reader(&a, &fd, &input);
     bytes = bytes_of_fd(fd);
     close(fd);
-    archive_clear(&a);
+    output_file_clear(&a);
     return bytes;
 }
 

@@ -3,7 +3,6 @@
  * zstd files: the seek table, frames written by several threads, and both ways
  * of reading.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,54 +11,14 @@
 #include <zstd.h>
 
 #include "io/io.h"
-#include "io/output.h"
 #include "io/zstd-reader.h"
 #include "io/zstd-table.h"
 #include "io/zstd-writer.h"
-#include "util.h"
+#include "output.h"
 
 #define ROOM 100000u
 #define FOOTER_BYTES 9
 #define ENTRY_BYTES 8
-
-/* A file that a writer writes to, in a folder of its own. */
-typedef struct File {
-    char *folder;
-    char *path;
-    IoOutput *output;
-} File;
-
-static File file_new(void)
-{
-    File f = { .folder = make_folder() };
-
-    f.path = g_build_filename(f.folder, "f.zst", NULL);
-    f.output = io_output_new(f.path, false, NULL);
-    g_assert_nonnull(f.output);
-    return f;
-}
-
-static void file_clear(File *f)
-{
-    io_output_free(f->output);
-    remove_folder(f->folder);
-    g_free(f->folder);
-    g_free(f->path);
-}
-
-/* What was written so far. */
-static GBytes *file_bytes(File *f)
-{
-    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d",
-                                            io_output_fd(f->output));
-    int fd = open(link, O_RDONLY);
-    GBytes *bytes;
-
-    g_assert_cmpint(fd, >=, 0);
-    bytes = bytes_of_fd(fd);
-    close(fd);
-    return bytes;
-}
 
 /* Frame I of the files below: 1 to ROOM bytes, between all alike and random. */
 static size_t fill_frame(uint8_t *data, unsigned i)
@@ -81,7 +40,7 @@ static GBytes *make_file(unsigned frames, unsigned threads, int level,
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(IoZstdWriter) writer = NULL;
-    File f = file_new();
+    OutputFile f = output_file_new();
     GBytes *bytes;
 
     writer = io_zstd_writer_new(f.output, level, threads, ROOM, &error);
@@ -99,8 +58,8 @@ static GBytes *make_file(unsigned frames, unsigned threads, int level,
         io_zstd_writer_give(writer, n);
     }
     g_assert_true(io_zstd_writer_finish(writer, &error));
-    bytes = file_bytes(&f);
-    file_clear(&f);
+    bytes = output_file_bytes(&f);
+    output_file_clear(&f);
     return bytes;
 }
 
@@ -332,7 +291,7 @@ static void test_writer_buffers(void)
     g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
     g_autoptr(IoZstdWriter) writer = NULL;
     g_autoptr(GError) error = NULL;
-    File f = file_new();
+    OutputFile f = output_file_new();
 
     writer = io_zstd_writer_new(f.output, 1, 3, ROOM, &error);
     for (unsigned i = 0; i < 200; i++) {
@@ -343,7 +302,7 @@ static void test_writer_buffers(void)
         io_zstd_writer_give(writer, fill_frame(room, i));
     }
     g_assert_cmpuint(g_hash_table_size(seen), ==, 3 + 2);
-    file_clear(&f);
+    output_file_clear(&f);
 }
 
 /* Freed with frames given, being compressed, done, and with none. */
@@ -352,7 +311,7 @@ static void test_writer_freed(void)
     for (unsigned frames = 0; frames < 12; frames++) {
         IoZstdWriter *writer;
         g_autoptr(GError) error = NULL;
-        File f = file_new();
+        OutputFile f = output_file_new();
 
         writer = io_zstd_writer_new(f.output, 5, 3, ROOM, &error);
         for (unsigned i = 0; i < frames; i++) {
@@ -361,7 +320,7 @@ static void test_writer_freed(void)
                                            i));
         }
         io_zstd_writer_free(writer);
-        file_clear(&f);
+        output_file_clear(&f);
     }
 }
 
@@ -374,7 +333,7 @@ static double cpu_seconds(void)
 }
 
 /* A frame of bytes that take long to compress, at the highest level. */
-static IoZstdWriter *give_large(File *f, GByteArray *content)
+static IoZstdWriter *give_large(OutputFile *f, GByteArray *content)
 {
     const size_t bytes = 5 << 20;
     g_autoptr(GError) error = NULL;
@@ -399,16 +358,16 @@ static void test_writer_large_frame(void)
     g_autofree uint8_t *back = NULL;
     g_autoptr(GBytes) file = NULL;
     g_autoptr(GError) error = NULL;
-    File f = file_new();
+    OutputFile f = output_file_new();
     double begun = cpu_seconds();
     IoZstdWriter *writer = give_large(&f, content);
     double whole;
 
     g_assert_nonnull(io_zstd_writer_drain(writer, &error));
     whole = cpu_seconds() - begun;
-    file = file_bytes(&f);
+    file = output_file_bytes(&f);
     io_zstd_writer_free(writer);
-    file_clear(&f);
+    output_file_clear(&f);
     back = g_malloc(content->len);
     g_assert_cmpuint(ZSTD_getFrameContentSize(g_bytes_get_data(file, NULL),
                                               g_bytes_get_size(file)), ==,
@@ -420,7 +379,7 @@ static void test_writer_large_frame(void)
     g_assert_cmpmem(back, content->len, content->data, content->len);
 
     /* How much was computed, not how long it took. */
-    f = file_new();
+    f = output_file_new();
     begun = cpu_seconds();
     writer = give_large(&f, content);
     io_catch_signals();
@@ -431,7 +390,7 @@ static void test_writer_large_frame(void)
     assert_kind(error, BACKUP_ERROR_FAILED);
     g_assert_nonnull(strstr(error->message, "SIGTERM"));
     g_assert_cmpfloat(cpu_seconds() - begun, <, whole * 2 / 3);
-    file_clear(&f);
+    output_file_clear(&f);
 }
 
 /* A write that fails is met by the caller, who can still free. */
@@ -440,7 +399,7 @@ static void test_writer_output_fails(void)
     struct rlimit old, limit;
     g_autoptr(IoZstdWriter) writer = NULL;
     g_autoptr(GError) error = NULL;
-    File f = file_new();
+    OutputFile f = output_file_new();
     unsigned i;
 
     getrlimit(RLIMIT_FSIZE, &old);
@@ -462,7 +421,7 @@ static void test_writer_output_fails(void)
     assert_kind(error, BACKUP_ERROR_FAILED);
     g_assert_cmpuint(i, <, 10);
     g_clear_pointer(&writer, io_zstd_writer_free);
-    file_clear(&f);
+    output_file_clear(&f);
 }
 
 /* Signals go to the caller: the other threads let none in. */
@@ -471,7 +430,7 @@ static void test_writer_blocks_signals(void)
     g_autoptr(IoZstdWriter) writer = NULL;
     g_autoptr(GDir) tasks = NULL;
     g_autoptr(GError) error = NULL;
-    File f = file_new();
+    OutputFile f = output_file_new();
     const char *name;
     unsigned workers = 0;
 
@@ -493,7 +452,7 @@ static void test_writer_blocks_signals(void)
         workers++;
     }
     g_assert_cmpuint(workers, ==, 2);
-    file_clear(&f);
+    output_file_clear(&f);
 }
 
 /* Reads all of it in pieces of PIECE bytes. */
@@ -569,7 +528,7 @@ static void test_stream_foreign(void)
 static GBytes *small_file(void)
 {
     g_autoptr(IoZstdWriter) writer = NULL;
-    File f = file_new();
+    OutputFile f = output_file_new();
     GBytes *bytes;
 
     writer = io_zstd_writer_new(f.output, 3, 1, 1000, NULL);
@@ -583,8 +542,8 @@ static GBytes *small_file(void)
     g_assert_true(io_zstd_writer_write_skippable(writer, "\x53\x2a\x4d\x18"
                                                  "\3\0\0\0abc", 11, NULL));
     g_assert_true(io_zstd_writer_finish(writer, NULL));
-    bytes = file_bytes(&f);
-    file_clear(&f);
+    bytes = output_file_bytes(&f);
+    output_file_clear(&f);
     return bytes;
 }
 
