@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Disks, and parts of them, that are restored alone are the same bytes, out of any archive,
-and an index that leads to the wrong place is found out.
+"""Disks, and parts of them, that are restored alone are the same bytes, out of
+any archive, and an index that leads to the wrong place is found out.
 
 Random streams, as plain archives and compressed with any frame size.
 """
-import importlib.util
 import os
 import random
 import struct
@@ -20,17 +19,10 @@ SINK = os.environ.get('VMA_SINK', B + '/vma-sink')
 RESTORE = os.environ.get('VMA_RESTORE', B + '/vma-restore')
 ROUNDS = int(os.environ.get('ROUNDS', '25'))
 
-
-def load(path):
-    sys.dont_write_bytecode = True
-    spec = importlib.util.spec_from_file_location('m', ROOT + path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-prop = load('/tests/cli/property.py')
-seekable = load('/tests/lib/seekable.py')
+sys.dont_write_bytecode = True
+sys.path.insert(0, ROOT + '/tests/lib')
+import random_streams  # noqa: E402
+import seekable  # noqa: E402
 
 
 def store(path, stream, *options):
@@ -66,7 +58,7 @@ def check_archive(rng, archive, disks, folder):
 
 def run_round(seed, folder):
     rng = random.Random(seed)
-    stream, disks = prop.random_stream(rng)
+    stream, disks = random_streams.random_stream(rng)
     plain, compressed = folder + '/a.vma', folder + '/a.vma.zst'
     store(plain, stream)
     store(compressed, stream, '--frame-size',
@@ -79,7 +71,7 @@ def two_disks():
     """Both of six extents of random data, that look alike."""
     rng = random.Random(1)
     data = {i: rng.randbytes(6 * 58 << 16) for i in (1, 2)}
-    s = prop.stream
+    s = random_streams.stream
     clusters = 6 * 58
     out = [s.preamble([s.device(i, f'disk-{i}', len(d))
                        for i, d in data.items()], [])]
@@ -125,15 +117,7 @@ def check_wrong_index(folder):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         check_wrong_index(folder)
-    first = random.SystemRandom().randrange(1 << 32)
-    for seed in range(first, first + ROUNDS):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                run_round(seed, folder)
-            except (AssertionError, subprocess.CalledProcessError) as error:
-                print(f'seed {seed}: {error!r}')
-                print(getattr(error, 'stderr', None))
-                raise
+    random_streams.rounds(ROUNDS, run_round)
 
 
 if __name__ == '__main__':

@@ -5,12 +5,10 @@
 Random streams, frame sizes and numbers of threads; the archive is read by the
 simple reader of the specification, by way of the index alone, and by zstd.
 """
-import importlib.util
 import os
 import random
 import subprocess
 import sys
-import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -18,17 +16,10 @@ B = os.environ.get('B', ROOT + '/build')
 SINK = os.environ.get('VMA_SINK', B + '/vma-sink')
 ROUNDS = int(os.environ.get('ROUNDS', '25'))
 
-
-def load(path):
-    sys.dont_write_bytecode = True
-    spec = importlib.util.spec_from_file_location('m', ROOT + path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-prop = load('/tests/cli/property.py')
-seekable = load('/tests/lib/seekable.py')
+sys.dont_write_bytecode = True
+sys.path.insert(0, ROOT + '/tests/lib')
+import random_streams  # noqa: E402
+import seekable  # noqa: E402
 
 
 def store(path, stream, *options):
@@ -40,7 +31,7 @@ def store(path, stream, *options):
 
 def run_round(seed, folder):
     rng = random.Random(seed)
-    stream, disks = prop.random_stream(rng)
+    stream, disks = random_streams.random_stream(rng)
     size = rng.choice(('1', '100K', '1M', '8M'))
     plain = store(folder + '/a.vma', stream)
     data = store(folder + '/a.vma.zst', stream, '--frame-size', size, '-T',
@@ -62,17 +53,5 @@ def run_round(seed, folder):
     assert seekable.decompress(data) == plain
 
 
-def main():
-    first = random.SystemRandom().randrange(1 << 32)
-    for seed in range(first, first + ROUNDS):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                run_round(seed, folder)
-            except (AssertionError, subprocess.CalledProcessError) as error:
-                print(f'seed {seed}: {error!r}')
-                print(getattr(error, 'stderr', None))
-                raise
-
-
 if __name__ == '__main__':
-    main()
+    random_streams.rounds(ROUNDS, run_round)
