@@ -5,7 +5,6 @@
 #include "restore/scan.h"
 
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "backup/error.h"
@@ -84,26 +83,6 @@ typedef struct Scan {
     uint64_t size_bytes;        /* of the archive */
 } Scan;
 
-static void set_cut(const Scan *s, const char *where, GError **error)
-{
-    backup_error_set_incomplete(error, "the archive is cut: it ends in %s, "
-                                "after %" G_GUINT64_FORMAT " bytes", where,
-                                s->size_bytes);
-}
-
-/* Too few bytes for an extent's header: a cut, or something else's bytes. */
-static void set_short_header(const Scan *s, const VmaExtentHeader *header,
-                             size_t got, GError **error)
-{
-    if (memcmp(header->magic, VMA_EXTENT_MAGIC, MIN(got, 4)) == 0) {
-        set_cut(s, "an extent's header", error);
-    } else {
-        backup_error_set_damaged(error, "%zu bytes at offset %"
-                                 G_GUINT64_FORMAT " are no extent", got,
-                                 s->offset);
-    }
-}
-
 static bool add_extent(Scan *s, const VmaExtent *extent, GError **error)
 {
     if (s->digests &&
@@ -132,7 +111,7 @@ static bool scan_extent(Scan *s, GError **error)
         return false;
     }
     if (got < sizeof(header)) {
-        set_short_header(s, &header, got, error);
+        vma_extent_set_short(error, &header, got, s->offset);
         return false;
     }
     if (!vma_extent_decode(&header, info->uuid, &extent, error) ||
@@ -144,7 +123,7 @@ static bool scan_extent(Scan *s, GError **error)
     s->offset += sizeof(header) +
                  (uint64_t)extent.block_count * VMA_BLOCK_BYTES;
     if (s->offset > s->size_bytes) {
-        set_cut(s, "an extent", error);
+        vma_extent_set_cut(error, "an extent", s->size_bytes);
         return false;
     }
     return true;

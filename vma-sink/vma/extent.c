@@ -60,6 +60,26 @@ bool vma_extent_decode(VmaExtentHeader *header, const uuid_t uuid,
     return true;
 }
 
+void vma_extent_set_cut(GError **error, const char *where, uint64_t offset)
+{
+    backup_error_set_incomplete(error, "the archive is cut: it ends in %s, "
+                                "after %" G_GUINT64_FORMAT " bytes", where,
+                                offset);
+}
+
+void vma_extent_set_short(GError **error, const void *data, size_t bytes,
+                          uint64_t offset)
+{
+    if (memcmp(data, VMA_EXTENT_MAGIC,
+               MIN(bytes, strlen(VMA_EXTENT_MAGIC))) == 0) {
+        vma_extent_set_cut(error, "an extent's header", offset + bytes);
+    } else {
+        backup_error_set_damaged(error, "%zu bytes at offset %"
+                                 G_GUINT64_FORMAT " are no extent", bytes,
+                                 offset);
+    }
+}
+
 bool vma_extent_find(uint8_t *data, size_t bytes, const uuid_t uuid,
                      size_t *at)
 {

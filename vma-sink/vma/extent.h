@@ -41,6 +41,15 @@ bool vma_extent_decode(VmaExtentHeader *header, const uuid_t uuid,
                        VmaExtent *extent, GError **error);
 
 /*
+ * Errors of an archive that ends where it should not: after OFFSET bytes, in
+ * WHERE; or with too few bytes at OFFSET for a header, which are a cut one or
+ * something else's.
+ */
+void vma_extent_set_cut(GError **error, const char *where, uint64_t offset);
+void vma_extent_set_short(GError **error, const void *data, size_t bytes,
+                          uint64_t offset);
+
+/*
  * Looks for the first header in BYTES bytes that vma_extent_decode() would
  * take, wherever it begins.  True: at *at.  False: none begins before *at, and
  * from there on there are too few bytes to tell.  DATA is changed for a while.

@@ -45,13 +45,6 @@ static bool read_failed(uint64_t offset, GError **error)
     return false;
 }
 
-static void set_cut(GError **error, const char *where, uint64_t offset)
-{
-    backup_error_set_incomplete(error, "the archive is cut: it ends in %s, "
-                                "after %" G_GUINT64_FORMAT " bytes", where,
-                                offset);
-}
-
 /* The header, of the size that its fixed part tells, into the window. */
 static bool read_header(VmaReader *r, size_t *bytes, GError **error)
 {
@@ -66,7 +59,7 @@ static bool read_header(VmaReader *r, size_t *bytes, GError **error)
         if (memcmp(vma_window_data(w), VMA_MAGIC, MIN(have, 4)) != 0) {
             backup_error_set_damaged(error, "not a VMA archive");
         } else {
-            set_cut(error, "its header", have);
+            vma_extent_set_cut(error, "its header", have);
         }
         return false;
     }
@@ -77,7 +70,7 @@ static bool read_header(VmaReader *r, size_t *bytes, GError **error)
         return read_failed(vma_window_bytes(w), error);
     }
     if (vma_window_bytes(w) < *bytes) {
-        set_cut(error, "its header", vma_window_bytes(w));
+        vma_extent_set_cut(error, "its header", vma_window_bytes(w));
         return false;
     }
     return true;
@@ -267,21 +260,6 @@ const uint8_t *vma_reader_blocks(const VmaReader *r, const VmaCluster *cluster)
     return extent_blocks(r) + (size_t)cluster->first_block * VMA_BLOCK_BYTES;
 }
 
-/* Too few bytes for an extent's header: a cut, or something else's bytes. */
-static void set_short_header(VmaReader *r, size_t got, GError **error)
-{
-    uint64_t offset = r->window.offset;
-
-    if (memcmp(vma_window_data(&r->window), VMA_EXTENT_MAGIC,
-               MIN(got, 4)) == 0) {
-        set_cut(error, "an extent's header", offset + got);
-    } else {
-        backup_error_set_damaged(error, "%zu bytes at offset %"
-                                 G_GUINT64_FORMAT " are no extent", got,
-                                 offset);
-    }
-}
-
 /*
  * Whether these bytes are the end of the archive or the start of an extent, the
  * header of which may be damaged: it keeps its magic or its uuid.
@@ -338,7 +316,7 @@ static VmaNext read_blocks(VmaReader *r, const VmaExtent **extent,
         return VMA_NEXT_ERROR;
     }
     if (have < r->extent_bytes) {
-        set_cut(error, "an extent", w->offset + have);
+        vma_extent_set_cut(error, "an extent", w->offset + have);
         return VMA_NEXT_ERROR;
     }
     r->taken_bytes = r->extent_bytes;
@@ -368,7 +346,8 @@ VmaNext vma_reader_next(VmaReader *r, const VmaExtent **extent, GError **error)
         return at_end(r, error);
     }
     if (vma_window_bytes(w) < EXTENT_HEADER_BYTES) {
-        set_short_header(r, vma_window_bytes(w), error);
+        vma_extent_set_short(error, vma_window_data(w), vma_window_bytes(w),
+                             w->offset);
         return VMA_NEXT_ERROR;
     }
     if (!vma_extent_decode((VmaExtentHeader *)vma_window_data(w),
