@@ -1,94 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The index of a compressed archive between its bytes and runs of clusters.
+ * The index of a compressed archive, read and held to its rules.
  *
- * It is a part of the zstd file around the archive, not of the archive, and
- * little-endian as everything else there.  Runs stay in memory as they are in
- * the file, when written and when read, and are decoded one at a time; so a
- * lookup is a binary search over the file's own bytes.
+ * Runs stay in memory as they are in the file, and are decoded one at a time;
+ * so a lookup is a binary search over the file's own bytes.
  */
 #include "vma/seek-index.h"
 
-#include <string.h>
-#include <xxhash.h>
-
 #include "backup/error.h"
 #include "io/io.h"
+#include "vma/seek-index-format.h"
 
-#define INDEX_FRAME_MAGIC (IO_ZSTD_SKIPPABLE_MAGIC | 0xD)
-#define INDEX_MAGIC "VMA+SEEK"
-#define INDEX_VERSION 1
 #define MASK_FULL 0xffff
 #define DEVICE_ID_MAX 254
 
-typedef struct FrameHeader {
-    uint32_t magic;             /* INDEX_FRAME_MAGIC */
-    uint32_t bytes;             /* of what follows */
-} __attribute__((packed)) FrameHeader;
-static_assert(sizeof(FrameHeader) == IO_ZSTD_SKIPPABLE_HEADER_BYTES,
-              "vma/seekable.md");
-
-typedef struct IndexHeader {
-    uint8_t magic[8];           /* INDEX_MAGIC */
-    uint32_t version;           /* INDEX_VERSION */
-    uint32_t reserved;
-    uint8_t uuid[16];           /* the archive's */
-    uint64_t total_bytes;       /* that all frames decompress to */
-    uint64_t total_extents;
-    uint64_t total_clusters;
-    uint64_t total_blocks;
-    uint32_t frames;            /* before this one */
-    uint32_t runs;
-    uint8_t table_digest[16];   /* of the seek table's entries for them */
-} __attribute__((packed)) IndexHeader;
-static_assert(sizeof(IndexHeader) == 88, "vma/seekable.md");
-static_assert(offsetof(IndexHeader, total_bytes) == 32, "vma/seekable.md");
-static_assert(offsetof(IndexHeader, frames) == 64, "vma/seekable.md");
-
-typedef struct IndexRun {
-    uint32_t first;             /* cluster */
-    uint32_t last;              /* cluster, in the run */
-    uint32_t frame;
-    uint32_t extent_offset;     /* in what the frame decompresses to */
-    uint16_t first_block;       /* stored blocks of the extent before its own */
-    uint16_t mask;
-    uint8_t device_id;
-    uint8_t slot;               /* of the first cluster */
-    uint16_t reserved;
-} __attribute__((packed)) IndexRun;
-static_assert(sizeof(IndexRun) == 24, "vma/seekable.md");
-
-#define CHECKSUM_BYTES 16u
-#define INDEX_MIN_BYTES (sizeof(IndexHeader) + CHECKSUM_BYTES)
-#define INDEX_MAX_BYTES \
-    (INDEX_MIN_BYTES + VMA_SEEK_INDEX_MAX_RUNS * sizeof(IndexRun))
-
-struct VmaSeekIndexBuilder {
-    uint32_t max_runs;          /* set at creation, never changed */
-    GArray *runs;               /* of IndexRun; NULL: there were too many */
-    /* By device: the last one of runs, plus one; 0: none yet. */
-    uint32_t last[VMA_DEVICES];
-    VmaSeekTotals totals;
-};
-
 struct VmaSeekIndex {
     GBytes *bytes;
-    const IndexRun *runs;       /* in bytes */
+    const SeekRawRun *runs;     /* in bytes */
     uint32_t count;
     uuid_t uuid;
     VmaSeekTotals totals;
 };
 
-static void set_checksum(uint8_t checksum[CHECKSUM_BYTES], const void *data,
-                         size_t bytes)
-{
-    XXH128_canonical_t canonical;
-
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, bytes));
-    memcpy(checksum, canonical.digest, CHECKSUM_BYTES);
-}
-
-static VmaSeekRun decode_run(const IndexRun *raw)
+static VmaSeekRun decode_run(const SeekRawRun *raw)
 {
     VmaSeekRun run = {
         .device_id = raw->device_id,
@@ -105,175 +39,6 @@ static VmaSeekRun decode_run(const IndexRun *raw)
                            GUINT16_FROM_LE(raw->first_block) * VMA_BLOCK_BYTES;
     }
     return run;
-}
-
-VmaSeekIndexBuilder *vma_seek_index_builder_new(uint32_t max_runs)
-{
-    VmaSeekIndexBuilder *b = g_new0(VmaSeekIndexBuilder, 1);
-
-    b->max_runs = max_runs;
-    b->runs = g_array_new(FALSE, FALSE, sizeof(IndexRun));
-    return b;
-}
-
-void vma_seek_index_builder_free(VmaSeekIndexBuilder *b)
-{
-    if (b) {
-        g_clear_pointer(&b->runs, g_array_unref);
-        g_free(b);
-    }
-}
-
-/* Whether NEXT goes on where RUN ends, so that both can be one. */
-static bool goes_on(const IndexRun *run, const IndexRun *next)
-{
-    uint32_t clusters = GUINT32_FROM_LE(run->last) -
-                        GUINT32_FROM_LE(run->first) + 1;
-
-    if (run->device_id != next->device_id || run->mask != next->mask ||
-        (uint64_t)GUINT32_FROM_LE(run->last) + 1 !=
-        GUINT32_FROM_LE(next->first)) {
-        return false;
-    }
-    return !run->mask || (run->frame == next->frame &&
-                          run->extent_offset == next->extent_offset &&
-                          run->slot + clusters == next->slot);
-}
-
-/* Zeroes go on where their device's last run was, wherever that is. */
-static void add_run(VmaSeekIndexBuilder *b, const IndexRun *next)
-{
-    uint32_t *last = &b->last[next->device_id];
-
-    if (*last) {
-        IndexRun *run = &g_array_index(b->runs, IndexRun, *last - 1);
-
-        if (goes_on(run, next)) {
-            run->last = next->last;
-            return;
-        }
-    }
-    if (b->runs->len >= b->max_runs) {
-        g_clear_pointer(&b->runs, g_array_unref);
-        return;
-    }
-    g_array_append_val(b->runs, *next);
-    *last = b->runs->len;
-}
-
-void vma_seek_index_builder_add(VmaSeekIndexBuilder *b, const VmaExtent *extent,
-                                uint32_t frame, uint32_t extent_offset)
-{
-    unsigned blocks = 0;
-
-    for (unsigned i = 0; i < extent->cluster_count; i++) {
-        const VmaCluster *cluster = &extent->clusters[i];
-        IndexRun run = {
-            .first = GUINT32_TO_LE(cluster->number),
-            .last = GUINT32_TO_LE(cluster->number),
-            .device_id = cluster->device_id,
-        };
-
-        if (cluster->mask) {
-            run.frame = GUINT32_TO_LE(frame);
-            run.extent_offset = GUINT32_TO_LE(extent_offset);
-            run.first_block = GUINT16_TO_LE(blocks);
-            run.mask = GUINT16_TO_LE(cluster->mask);
-            run.slot = i;
-        }
-        if (b->runs) {
-            add_run(b, &run);
-        }
-        blocks += vma_mask_blocks(cluster->mask);
-    }
-    b->totals.extents++;
-    b->totals.clusters += extent->cluster_count;
-    b->totals.blocks += blocks;
-}
-
-static int compare_runs(const void *a, const void *b)
-{
-    const IndexRun *x = a, *y = b;
-    uint32_t first_x = GUINT32_FROM_LE(x->first);
-    uint32_t first_y = GUINT32_FROM_LE(y->first);
-
-    if (x->device_id != y->device_id) {
-        return x->device_id < y->device_id ? -1 : 1;
-    }
-    return first_x == first_y ? 0 : first_x < first_y ? -1 : 1;
-}
-
-static bool in_order(const GArray *runs)
-{
-    for (guint i = 1; i < runs->len; i++) {
-        if (compare_runs(&g_array_index(runs, IndexRun, i - 1),
-                         &g_array_index(runs, IndexRun, i)) > 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Sorts, and joins what the order has brought together: zeroes only. */
-static void sort_runs(GArray *runs)
-{
-    guint kept = 0;
-
-    if (!in_order(runs)) {
-        g_array_sort(runs, compare_runs);
-    }
-    for (guint i = 0; i < runs->len; i++) {
-        IndexRun *run = &g_array_index(runs, IndexRun, i);
-        IndexRun *place = &g_array_index(runs, IndexRun, kept);
-
-        if (kept > 0 && goes_on(place - 1, run)) {
-            place[-1].last = run->last;
-        } else {
-            *place = *run;
-            kept++;
-        }
-    }
-    g_array_set_size(runs, kept);
-}
-
-GByteArray *vma_seek_index_builder_encode(VmaSeekIndexBuilder *b,
-                                          const uuid_t uuid,
-                                          const IoZstdTable *table)
-{
-    uint32_t frames = io_zstd_table_frames(table);
-    IndexHeader header = {
-        .version = GUINT32_TO_LE(INDEX_VERSION),
-        .total_bytes = GUINT64_TO_LE(
-            io_zstd_table_frame(table, frames).content_offset),
-        .total_extents = GUINT64_TO_LE(b->totals.extents),
-        .total_clusters = GUINT64_TO_LE(b->totals.clusters),
-        .total_blocks = GUINT64_TO_LE(b->totals.blocks),
-        .frames = GUINT32_TO_LE(frames),
-    };
-    FrameHeader frame = { .magic = GUINT32_TO_LE(INDEX_FRAME_MAGIC) };
-    uint8_t checksum[CHECKSUM_BYTES];
-    GByteArray *out;
-    size_t bytes;
-
-    if (!b->runs) {
-        return NULL;
-    }
-    sort_runs(b->runs);
-    bytes = INDEX_MIN_BYTES + b->runs->len * sizeof(IndexRun);
-    memcpy(header.magic, INDEX_MAGIC, sizeof(header.magic));
-    memcpy(header.uuid, uuid, sizeof(uuid_t));
-    header.runs = GUINT32_TO_LE(b->runs->len);
-    io_zstd_table_digest(table, frames, header.table_digest);
-    frame.bytes = GUINT32_TO_LE(bytes);
-
-    out = g_byte_array_sized_new(sizeof(frame) + bytes);
-    g_byte_array_append(out, (uint8_t *)&frame, sizeof(frame));
-    g_byte_array_append(out, (uint8_t *)&header, sizeof(header));
-    g_byte_array_append(out, (uint8_t *)b->runs->data,
-                        b->runs->len * sizeof(IndexRun));
-    set_checksum(checksum, out->data + sizeof(frame), bytes - CHECKSUM_BYTES);
-    g_byte_array_append(out, checksum, sizeof(checksum));
-    return out;
 }
 
 static bool set_bad(GError **error, const char *what)
@@ -302,7 +67,7 @@ static bool totals_fit(const VmaSeekTotals *totals, uint64_t header_bytes)
 }
 
 /* What it says of the file, against the file. */
-static bool check_header(const VmaSeekIndex *index, const IndexHeader *header,
+static bool check_header(const VmaSeekIndex *index, const SeekHeader *header,
                          const IoZstdTable *table, GError **error)
 {
     uint32_t frames = GUINT32_FROM_LE(header->frames);
@@ -328,8 +93,8 @@ static bool check_header(const VmaSeekIndex *index, const IndexHeader *header,
 }
 
 /* The blocks of all the run's clusters lie within the extent and the frame. */
-static bool check_place(const IndexRun *raw, const VmaSeekRun *run, uint32_t i,
-                        const IoZstdTable *table, GError **error)
+static bool check_place(const SeekRawRun *raw, const VmaSeekRun *run,
+                        uint32_t i, const IoZstdTable *table, GError **error)
 {
     uint64_t end;
 
@@ -358,7 +123,7 @@ static bool check_place(const IndexRun *raw, const VmaSeekRun *run, uint32_t i,
     return true;
 }
 
-static bool check_run(const IndexRun *raw, uint32_t i,
+static bool check_run(const SeekRawRun *raw, uint32_t i,
                       const IoZstdTable *table, GError **error)
 {
     VmaSeekRun run = decode_run(raw);
@@ -388,7 +153,7 @@ static bool check_runs(const VmaSeekIndex *index, const IoZstdTable *table,
     uint64_t clusters = 0, blocks = 0;
 
     for (uint32_t i = 0; i < index->count; i++) {
-        const IndexRun *raw = &index->runs[i];
+        const SeekRawRun *raw = &index->runs[i];
         VmaSeekRun run = decode_run(raw);
 
         if (!check_run(raw, i, table, error)) {
@@ -411,17 +176,17 @@ static bool check_runs(const VmaSeekIndex *index, const IoZstdTable *table,
 /* The hash of all the bytes before it, at their end. */
 static bool has_right_checksum(const uint8_t *data, size_t bytes)
 {
-    uint8_t checksum[CHECKSUM_BYTES];
+    uint8_t checksum[INDEX_CHECKSUM_BYTES];
 
-    set_checksum(checksum, data, bytes - CHECKSUM_BYTES);
-    return memcmp(checksum, data + bytes - CHECKSUM_BYTES,
-                  CHECKSUM_BYTES) == 0;
+    seek_checksum(checksum, data, bytes - INDEX_CHECKSUM_BYTES);
+    return memcmp(checksum, data + bytes - INDEX_CHECKSUM_BYTES,
+                  INDEX_CHECKSUM_BYTES) == 0;
 }
 
 /* Whether these are the first bytes of an index that can be read here. */
 static bool is_index(const void *data, size_t bytes)
 {
-    IndexHeader header;
+    SeekHeader header;
 
     if (bytes < sizeof(header)) {
         return false;
@@ -437,7 +202,7 @@ VmaSeekIndex *vma_seek_index_decode(GBytes *bytes, const IoZstdTable *table,
     g_autoptr(VmaSeekIndex) index = g_new0(VmaSeekIndex, 1);
     gsize size;
     const uint8_t *data = g_bytes_get_data(bytes, &size);
-    IndexHeader header;
+    SeekHeader header;
 
     index->bytes = bytes;
     if (size < INDEX_MIN_BYTES || !is_index(data, size)) {
@@ -449,7 +214,7 @@ VmaSeekIndex *vma_seek_index_decode(GBytes *bytes, const IoZstdTable *table,
         set_bad(error, "checksum mismatch");
         return NULL;
     }
-    index->runs = (const IndexRun *)(data + sizeof(header));
+    index->runs = (const SeekRawRun *)(data + sizeof(header));
     index->count = GUINT32_FROM_LE(header.runs);
     memcpy(index->uuid, header.uuid, sizeof(uuid_t));
     index->totals = (VmaSeekTotals) {
@@ -459,7 +224,7 @@ VmaSeekIndex *vma_seek_index_decode(GBytes *bytes, const IoZstdTable *table,
         .blocks = GUINT64_FROM_LE(header.total_blocks),
     };
     if (index->count > VMA_SEEK_INDEX_MAX_RUNS ||
-        size != INDEX_MIN_BYTES + index->count * sizeof(IndexRun)) {
+        size != INDEX_MIN_BYTES + index->count * sizeof(SeekRawRun)) {
         set_bad(error, "its size does not fit its runs");
         return NULL;
     }
@@ -497,16 +262,16 @@ static bool read_at(int fd, void *buffer, size_t bytes, uint64_t offset,
  */
 static bool check_foreign(int fd, const IoZstdFrame *frame, GError **error)
 {
-    size_t bytes = frame->bytes - sizeof(FrameHeader);
+    size_t bytes = frame->bytes - sizeof(SeekFrameHeader);
     g_autofree uint8_t *data = NULL;
-    IndexHeader header;
+    SeekHeader header;
 
     if (bytes < INDEX_MIN_BYTES || bytes > INDEX_MAX_BYTES ||
-        (bytes - INDEX_MIN_BYTES) % sizeof(IndexRun) != 0) {
+        (bytes - INDEX_MIN_BYTES) % sizeof(SeekRawRun) != 0) {
         return true;
     }
     data = g_malloc(bytes);
-    if (!read_at(fd, data, bytes, frame->offset + sizeof(FrameHeader),
+    if (!read_at(fd, data, bytes, frame->offset + sizeof(SeekFrameHeader),
                  error)) {
         return false;
     }
@@ -523,8 +288,8 @@ static bool find_index(int fd, const IoZstdTable *table, IoZstdFrame *frame,
                        bool *found, GError **error)
 {
     uint32_t frames = io_zstd_table_frames(table);
-    uint8_t start[sizeof(FrameHeader) + sizeof(IndexHeader)];
-    FrameHeader header;
+    uint8_t start[sizeof(SeekFrameHeader) + sizeof(SeekHeader)];
+    SeekFrameHeader header;
 
     *found = false;
     if (frames == 0) {
@@ -539,7 +304,7 @@ static bool find_index(int fd, const IoZstdTable *table, IoZstdFrame *frame,
     }
     memcpy(&header, start, sizeof(header));
     if (GUINT32_FROM_LE(header.magic) != INDEX_FRAME_MAGIC ||
-        !is_index(start + sizeof(header), sizeof(IndexHeader))) {
+        !is_index(start + sizeof(header), sizeof(SeekHeader))) {
         return check_foreign(fd, frame, error);
     }
     if (GUINT32_FROM_LE(header.bytes) != frame->bytes - sizeof(header)) {
@@ -568,9 +333,10 @@ bool vma_seek_index_read(int fd, const IoZstdTable *table,
     if (!found) {
         return true;
     }
-    bytes = frame.bytes - sizeof(FrameHeader);
+    bytes = frame.bytes - sizeof(SeekFrameHeader);
     data = g_malloc(bytes);
-    if (!read_at(fd, data, bytes, frame.offset + sizeof(FrameHeader), error)) {
+    if (!read_at(fd, data, bytes, frame.offset + sizeof(SeekFrameHeader),
+                 error)) {
         return false;
     }
     *index = vma_seek_index_decode(g_bytes_new_take(g_steal_pointer(&data),
@@ -665,14 +431,14 @@ VmaSeekRun vma_seek_index_run(const VmaSeekIndex *index, uint32_t i)
 bool vma_seek_index_find(const VmaSeekIndex *index, uint8_t device_id,
                          uint32_t number, uint32_t *i)
 {
-    IndexRun key = { .first = GUINT32_TO_LE(number), .device_id = device_id };
+    SeekRawRun key = { .first = GUINT32_TO_LE(number), .device_id = device_id };
     uint32_t low = 0, high = index->count;
 
     /* All before LOW begin at or before the cluster, all from HIGH on after. */
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
 
-        if (compare_runs(&index->runs[middle], &key) <= 0) {
+        if (seek_compare_runs(&index->runs[middle], &key) <= 0) {
             low = middle + 1;
         } else {
             high = middle;
