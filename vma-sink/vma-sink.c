@@ -15,6 +15,7 @@
 #include "cli/compress.h"
 #include "cli/progress.h"
 #include "confine/confine.h"
+#include "cli/stale.h"
 #include "io/io.h"
 #include "io/read-ahead.h"
 #include "sink/copy.h"
@@ -94,6 +95,7 @@ static SinkOutput *open_output(const SinkFormat *format, GError **error)
         .seekable = compress.zstd ? &seekable : NULL,
     };
 
+    cli_remove_stale(output_path);
     return format->open(&sink, error);
 }
 

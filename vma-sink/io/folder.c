@@ -10,12 +10,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "backup/error.h"
 #include "io/commit.h"
 #include "io/io.h"
+#include "io/stale.h"
 
 typedef struct File {
     char *name;
@@ -31,6 +33,8 @@ struct IoFolder {
     int old_fd;                 /* -1: there was none */
     struct stat old;
     GPtrArray *old_files;       /* of IoFolderEntry: all that may be removed */
+
+    int claim;                  /* on the temporary folder; -1: none */
 
     char *temp;                 /* what is to be removed; NULL: nothing */
     bool finished;              /* then that is what was replaced */
@@ -146,6 +150,8 @@ static bool open_old(IoFolder *folder, IoFolderMayGo *may_go, GError **error)
                                folder->path);
         return false;
     }
+    /* For others it is not left over when it has the temporary name. */
+    (void)flock(folder->old_fd, LOCK_EX | LOCK_NB);
     if (is_mount_point(folder->old_fd)) {
         return set_usage(error, folder->path, "it is a mount point");
     }
@@ -235,6 +241,7 @@ static bool create_temp(IoFolder *folder, GError **error)
         return false;
     }
     folder->temp = g_steal_pointer(&temp);
+    /* It may be the other one of the two from then on. */
     if (replaces(folder) && !check_exchange(folder, error)) {
         return false;
     }
@@ -244,6 +251,7 @@ static bool create_temp(IoFolder *folder, GError **error)
                                folder->temp);
         return false;
     }
+    folder->claim = io_claim(folder->fd);
     return true;
 }
 
@@ -253,6 +261,7 @@ IoFolder *io_folder_new(const char *path, IoFolderMayGo *may_go,
     g_autoptr(IoFolder) folder = g_new0(IoFolder, 1);
 
     folder->fd = -1;
+    folder->claim = -1;
     folder->old_fd = -1;
     folder->path = g_strdup(path);
     folder->files = g_ptr_array_new_with_free_func(file_free);
@@ -367,6 +376,7 @@ bool io_folder_finish(IoFolder *folder, GError **error)
     if (!sync_all(folder, error)) {
         return false;
     }
+    io_claim_unmark(folder->claim);
     if ((replaces(folder) ? exchange(folder->temp, folder->path)
                           : io_rename_new(folder->temp, folder->path)) < 0) {
         backup_error_set_errno(error, errno, "cannot rename '%s' to '%s'",
@@ -408,6 +418,9 @@ void io_folder_free(IoFolder *folder)
     }
     if (folder->fd >= 0) {
         close(folder->fd);
+    }
+    if (folder->claim >= 0) {
+        close(folder->claim);
     }
     if (folder->old_fd >= 0) {
         close(folder->old_fd);

@@ -6,8 +6,9 @@
  * The files are created in a temporary folder beside it.  io_folder_finish()
  * syncs every file and the folder, renames it to its name, and syncs the folder
  * that it is in; before that, and when anything fails, there is under the name
- * nothing, or what was there before, and the temporary folder is removed.  (A
- * process killed outright leaves NAME.XXXXXX.partial behind.)
+ * nothing, or what was there before, and the temporary folder is removed.  A
+ * process killed outright leaves NAME.XXXXXX.partial behind, which is claimed
+ * (io/stale.h), so that a later one can tell and remove it.
  */
 #ifndef IO_FOLDER_H
 #define IO_FOLDER_H

@@ -15,11 +15,13 @@
 #include "backup/error.h"
 #include "io/commit.h"
 #include "io/io.h"
+#include "io/stale.h"
 
 struct IoOutput {
     char *path;                 /* final name; NULL: standard output */
     char *temp;                 /* NULL: nothing to remove */
     int fd;
+    int claim;                  /* on the temporary file; -1: none */
     bool replaces;              /* there was a file of that name */
     uint64_t bytes;
 };
@@ -35,6 +37,7 @@ static IoOutput *output_new_stdout(GError **error)
     }
     output = g_new0(IoOutput, 1);
     output->fd = STDOUT_FILENO;
+    output->claim = -1;
     return output;
 }
 
@@ -138,6 +141,7 @@ IoOutput *io_output_new(const char *path, bool overwrite, GError **error)
     output->path = g_strdup(path);
     output->temp = g_steal_pointer(&temp);
     output->fd = fd;
+    output->claim = io_claim(fd);
     output->replaces = replaces;
     return output;
 }
@@ -152,6 +156,9 @@ void io_output_free(IoOutput *output)
     }
     if (output->path && output->fd >= 0) {
         close(output->fd);
+    }
+    if (output->claim >= 0) {
+        close(output->claim);
     }
     g_free(output->temp);
     g_free(output->path);
@@ -220,6 +227,7 @@ bool io_output_finish(IoOutput *output, GError **error)
         backup_error_set_errno(error, errno, "cannot close '%s'", output->temp);
         return false;
     }
+    io_claim_unmark(output->claim);
     if ((output->replaces ? rename(output->temp, output->path)
                           : io_rename_new(output->temp, output->path)) < 0) {
         backup_error_set_errno(error, errno, "cannot rename '%s' to '%s'",

@@ -5,7 +5,8 @@
  * Data goes to a temporary file in the target's folder.  io_output_finish()
  * syncs it, renames it to its name, and syncs the folder; before that, and when
  * anything fails, nothing is to be seen under the name and the temporary file
- * is removed.  (A process killed outright leaves NAME.XXXXXX.partial behind.)
+ * is removed.  A process killed outright leaves NAME.XXXXXX.partial behind, which
+ * is claimed (io/stale.h), so that a later one can tell and remove it.
  *
  * "-" is standard output: written as it comes, with nothing to commit.
  */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backup/error.h"
+#include "cli/stale.h"
 #include "io/io.h"
 
 typedef struct RestoreFile {
@@ -55,6 +56,11 @@ RestoreFiles *restore_files_new(const char *folder, bool overwrite,
     files->folder = g_strdup(folder);
     files->overwrite = overwrite;
     files->remove_folder = created;
+    if (folder && !created) {
+        g_autofree char *inside = g_build_filename(folder, "x", NULL);
+
+        cli_remove_stale(inside);
+    }
     files->files = g_ptr_array_new_with_free_func(file_free);
     return files;
 }
@@ -73,16 +79,7 @@ void restore_files_free(RestoreFiles *files)
     g_free(files);
 }
 
-IoOutput *restore_files_add(RestoreFiles *files, const char *name,
-                            GError **error)
-{
-    g_autofree char *path = g_build_filename(files->folder, name, NULL);
-
-    return restore_files_add_path(files, path, error);
-}
-
-IoOutput *restore_files_add_path(RestoreFiles *files, const char *path,
-                                 GError **error)
+static IoOutput *add(RestoreFiles *files, const char *path, GError **error)
 {
     IoOutput *output = io_output_new(path, files->overwrite, error);
     RestoreFile *file;
@@ -93,6 +90,21 @@ IoOutput *restore_files_add_path(RestoreFiles *files, const char *path,
         g_ptr_array_add(files->files, file);
     }
     return output;
+}
+
+IoOutput *restore_files_add(RestoreFiles *files, const char *name,
+                            GError **error)
+{
+    g_autofree char *path = g_build_filename(files->folder, name, NULL);
+
+    return add(files, path, error);
+}
+
+IoOutput *restore_files_add_path(RestoreFiles *files, const char *path,
+                                 GError **error)
+{
+    cli_remove_stale(path);
+    return add(files, path, error);
 }
 
 guint restore_files_count(const RestoreFiles *files)

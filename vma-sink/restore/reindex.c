@@ -16,6 +16,7 @@
 
 #include "backup/error.h"
 #include "cli/cli.h"
+#include "cli/stale.h"
 #include "io/output.h"
 #include "restore/archive.h"
 #include "restore/random.h"
@@ -108,6 +109,7 @@ static bool check_sortable(const Reindex *x, GError **error)
 
 static bool open_all(Reindex *x, GError **error)
 {
+    cli_remove_stale(x->options->output);
     /* A wrong path should not cost a pipe's data. */
     x->output = io_output_new(x->options->output, x->options->overwrite, error);
     if (!x->output) {

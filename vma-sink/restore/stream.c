@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backup/error.h"
+#include "cli/stale.h"
 #include "io/io.h"
 #include "io/output.h"
 #include "restore/check.h"
@@ -117,14 +118,17 @@ bool restore_stream(const RestoreArchive *archive, const BackupDevice *device,
                     bool overwrite, Progress *progress, uint64_t *bytes,
                     uint64_t *zero, GError **error)
 {
-    g_autoptr(IoOutput) output = io_output_new(target, overwrite, error);
-    g_autoptr(VmaIndex) index = output ? restore_scan(archive, error) : NULL;
+    g_autoptr(IoOutput) output = NULL;
+    g_autoptr(VmaIndex) index = NULL;
     g_autofree uint8_t *buffer = g_malloc(BUFFER_BYTES);
     g_autoptr(RestoreRandom) random = NULL;
     Stream s;
     bool ok;
 
     *bytes = *zero = 0;
+    cli_remove_stale(target);
+    output = io_output_new(target, overwrite, error);
+    index = output ? restore_scan(archive, error) : NULL;
     if (!index) {
         return false;
     }

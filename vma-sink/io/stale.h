@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Temporary files and folders that a process killed outright has left behind,
+ * and how to tell them from those that somebody is still writing.
+ *
+ * Who creates one claims it: it is locked (flock), and then marked, in an
+ * extended attribute, with the boot of the kernel that runs its writer.  One
+ * that is marked with this boot and is not locked is surely nobody's, whatever
+ * file system it is on.  Of any other, a look can't tell: there are no locks or
+ * attributes, or its writer runs, or ran, on another machine or before the last
+ * start of this one.
+ */
+#ifndef IO_STALE_H
+#define IO_STALE_H
+
+#include <stdbool.h>
+
+/*
+ * Claims the new file or folder that FD is open on.  The result is a descriptor
+ * that holds the claim until it is closed, also when FD is closed before; -1:
+ * the file system has no locks, and nothing is claimed.
+ */
+int io_claim(int fd);
+
+/* Removes the mark, right before the name is final.  CLAIM may be -1. */
+void io_claim_unmark(int claim);
+
+/* PATH was REMOVED, or is left over as far as a look can tell. */
+typedef void IoStaleFunc(const char *path, bool removed, void *opaque);
+
+/*
+ * Looks through the folder that PATH is in for temporary files and folders, of
+ * any name's, and removes those that are surely nobody's.  Those of other users
+ * are none of our business.  A folder that can't be read is no error here.
+ */
+void io_stale_remove(const char *path, IoStaleFunc *func, void *opaque);
+
+#endif /* IO_STALE_H */
