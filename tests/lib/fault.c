@@ -2,21 +2,24 @@
 /*
  * Preloaded into a program under test, makes one of its calls on an output
  * fail: FAULT_AT counts from 1 over all the calls below, FAULT_ERRNO is the
- * error.  FAULT_CALLS="NAME=ERRNO NAME=ERRNO" makes all calls of these names
- * fail, as on a file system that does not have them.  FAULT_SHORT=1 makes
- * writes short instead, all of them.  With FAULT_REPORT set to a file the
- * number of calls is written there at the end; with FAULT_LOG each call's name
- * is appended to it, with the file's base name.  Standard error is left alone.
+ * error; with FAULT_KILL the process is killed there instead.
+ * FAULT_CALLS="NAME=ERRNO NAME=ERRNO" makes all calls of these names fail, as on
+ * a file system that does not have them.  FAULT_SHORT=1 makes writes short
+ * instead, all of them.  With FAULT_REPORT set to a file the number of calls is
+ * written there at the end; with FAULT_LOG each call's name is appended to it,
+ * with the file's base name.  Standard error is left alone.
  *
  * With FAULT_NO_ZEROING block devices can't punch holes nor zero themselves, with
  * FAULT_NO_TMPFILE a file can't be created without a name.
  *
  * Reads at an offset fail with FAULT_ERRNO from offset FAULT_PREAD_FROM on, and
  * take FAULT_PREAD_SLEEP milliseconds.  A sync of a file takes FAULT_SYNC_SLEEP
- * milliseconds, which no signal makes shorter.
+ * milliseconds, which no signal makes shorter.  With FAULT_IGNORE_SYNC=files or
+ * folders theirs do nothing and say that they have.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +88,9 @@ static int hit(const char *name, int fd)
     }
     log_call(name, fd);
     if (++calls == env_number("FAULT_AT")) {
+        if (getenv("FAULT_KILL")) {
+            raise(SIGKILL);
+        }
         errno = env_number("FAULT_ERRNO");
         return 1;
     }
@@ -165,10 +171,26 @@ static void sleep_whole(int milliseconds)
     }
 }
 
+/* Whether a sync is to say that it is done, and do nothing. */
+static int ignores_sync(int fd)
+{
+    const char *what = getenv("FAULT_IGNORE_SYNC");
+    struct stat st;
+
+    return what && fstat(fd, &st) == 0 &&
+           strcmp(what, S_ISDIR(st.st_mode) ? "folders" : "files") == 0;
+}
+
 int fsync(int fd)
 {
     sleep_whole(env_number("FAULT_SYNC_SLEEP"));
-    return hit("fsync", fd) ? -1 : NEXT(fsync)(fd);
+    return hit("fsync", fd) ? -1 : ignores_sync(fd) ? 0 : NEXT(fsync)(fd);
+}
+
+int fdatasync(int fd)
+{
+    return hit("fdatasync", fd) ? -1
+           : ignores_sync(fd) ? 0 : NEXT(fdatasync)(fd);
 }
 
 int fallocate64(int fd, int mode, off64_t offset, off64_t bytes)

@@ -376,7 +376,6 @@ bool io_folder_finish(IoFolder *folder, GError **error)
     if (!sync_all(folder, error)) {
         return false;
     }
-    io_claim_unmark(folder->claim);
     if ((replaces(folder) ? exchange(folder->temp, folder->path)
                           : io_rename_new(folder->temp, folder->path)) < 0) {
         backup_error_set_errno(error, errno, "cannot rename '%s' to '%s'",
@@ -390,6 +389,7 @@ bool io_folder_finish(IoFolder *folder, GError **error)
         return false;
     }
     folder->finished = true;
+    io_claim_unmark(folder->claim);
     if (replaces(folder)) {
         remove_old(folder);
     } else {

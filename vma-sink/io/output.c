@@ -227,7 +227,6 @@ bool io_output_finish(IoOutput *output, GError **error)
         backup_error_set_errno(error, errno, "cannot close '%s'", output->temp);
         return false;
     }
-    io_claim_unmark(output->claim);
     if ((output->replaces ? rename(output->temp, output->path)
                           : io_rename_new(output->temp, output->path)) < 0) {
         backup_error_set_errno(error, errno, "cannot rename '%s' to '%s'",
@@ -235,6 +234,7 @@ bool io_output_finish(IoOutput *output, GError **error)
         return false;
     }
     g_clear_pointer(&output->temp, g_free);
+    io_claim_unmark(output->claim);
     if (!io_sync_parent(output->path, error)) {
         /*
          * The name may not survive a loss of power, so this is no success,

@@ -2,8 +2,8 @@
 /*
  * Whose a temporary file or folder is, and the removal of nobody's.
  *
- * A mark comes after the lock and goes before the final name, so what is marked
- * and not locked has lost its writer.  Whatever fails here costs no more than
+ * A mark comes after the lock and goes before it, so what is marked and not
+ * locked has lost its writer.  Whatever fails here costs no more than
  * that a leftover is named and not removed.
  */
 #include "io/stale.h"

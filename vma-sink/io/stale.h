@@ -22,7 +22,10 @@
  */
 int io_claim(int fd);
 
-/* Removes the mark, right before the name is final.  CLAIM may be -1. */
+/*
+ * Removes the mark, once the name is final.  That needs no sync: a mark that
+ * stays means nothing under such a name.  CLAIM may be -1.
+ */
 void io_claim_unmark(int claim);
 
 /* PATH was REMOVED, or is left over as far as a look can tell. */
