@@ -69,8 +69,9 @@ PRELOADED = $(B)/tests/fault.so $(B)/tests/intruder.so
 BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 	$(wildcard tests/bench/*.c))
 
-.PHONY: all help setup check check-built check-asan check-fuzz demo-built check-unit check-cli check-qemu demo bench lint \
-	qemu qemu-tools install install-vma uninstall uninstall-vma deb check-deb clean FORCE
+.PHONY: all help setup check check-built check-asan check-faults check-fuzz \
+	demo-built check-unit check-cli check-qemu demo bench lint qemu qemu-tools \
+	install install-vma uninstall uninstall-vma deb check-deb clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -89,6 +90,7 @@ help:
 	@echo 'make check-unit check-cli check-qemu'
 	@echo '                  run some of them'
 	@echo 'make check-asan   the tests without QEMU, under ASan and UBSan'
+	@echo 'make check-faults FAULTS ($(FAULTS)) faults of each kind, with a table of their ends'
 	@echo 'make check-fuzz   fuzz for FUZZ_SECONDS ($(FUZZ_SECONDS)) each; needs clang'
 	@echo 'make bench        measure speed and memory'
 	@echo 'make lint         static analysis'
@@ -171,7 +173,7 @@ check:
 	@$(MAKE) --no-print-directory check-built
 
 check-built: all $(UNIT_PROGRAMS) $(PRELOADED)
-	$(RUN_TESTS) unit cli qemu
+	$(RUN_TESTS) unit cli qemu faults
 
 demo:
 	@tests/setup.sh build plugin seccomp qemu demo
@@ -194,6 +196,11 @@ check-asan:
 	$(MAKE) B=$(B)/asan CFLAGS='-O1 -g -fsanitize=address,undefined \
 		-fno-sanitize-recover=all -fno-omit-frame-pointer' \
 		check-unit check-cli
+
+# Many more than "make check" has time for.
+FAULTS ?= 50
+check-faults: all $(PRELOADED)
+	B=$(abspath $(B)) tests/faults/run.py -n $(FAULTS)
 
 FUZZ_SECONDS ?= 60
 check-fuzz: $(FUZZERS:%=$(B)/fuzz/%)

@@ -3,11 +3,12 @@
 #
 # Runs tests and prints their totals: "N passed, N failed, N skipped".
 #
-#   B=BUILD tests/run.sh GROUP...       unit, cli, qemu
+#   B=BUILD tests/run.sh GROUP...       unit, cli, qemu, faults
 #
 # unit: C programs that speak TAP.  cli: shell scripts, one claim each; exit
 # code 77 skips.  qemu: the patched QEMU (all of QEMU_SERIES), which is built
-# first where it is not in the cache; speaks TAP.  What a test prints is shown
+# first where it is not in the cache; speaks TAP.  faults: some of those of "make
+# check-faults".  What a test prints is shown
 # if it fails.  The exit code is 1 if anything failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -104,6 +105,7 @@ for group in "$@"; do
             run_qemu "$series"
         done
         ;;
+    faults) run_tap faults python3 tests/faults/run.py -n 4 ;;
     *) echo "unknown group '$group'" >&2; exit 2 ;;
     esac
 done

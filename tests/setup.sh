@@ -46,6 +46,12 @@ cmd debugfs e2fsprogs
 cmd man man-db
 cmd mandoc mandoc
 cmd zsh zsh
+cmd strace strace
+END
+    ;;
+    ssh) cat <<'END'
+cmd ssh openssh-client
+file /usr/sbin/sshd openssh-server
 END
     ;;
     qemu) cat <<'END'

@@ -13,9 +13,10 @@
 #include "backup/info.h"
 #include "cli/cli.h"
 #include "cli/compress.h"
+#include "cli/outcome.h"
 #include "cli/progress.h"
-#include "confine/confine.h"
 #include "cli/stale.h"
+#include "confine/confine.h"
 #include "io/io.h"
 #include "io/read-ahead.h"
 #include "sink/copy.h"
@@ -379,6 +380,7 @@ int main(int argc, char **argv)
         "  vma-dump --qmp /run/vm1.qmp | vma-sink --format=raw -o vm1/";
     g_autoptr(Progress) progress = NULL;
     SinkResult result = { 0 };
+    CliOutcome outcome;
     GError *error = NULL;
 
     g_set_prgname("vma-sink");
@@ -387,8 +389,11 @@ int main(int argc, char **argv)
         check_arguments(argc, &result, &error) && confine_self(&error)) {
         io_catch_signals();
         progress = progress_new("copying");
-        run(&result, progress, &error);
-        confine_explain(error);
+        cli_outcome_before(&outcome, output_path);
+        if (!run(&result, progress, &error)) {
+            cli_outcome_prefix(&outcome, &error);
+            confine_explain(error);
+        }
         progress_end(progress, error);
     }
     print_result(&result, error);

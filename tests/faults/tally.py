@@ -3,11 +3,12 @@
 
 import collections
 
-# What may become of a fault.  The first three are as it should be.
+# What may become of a fault.  The first four are as it should be.
 COLUMNS = (
-    ('none', 'no result'),          # the failure was told, nothing is there
+    ('none', 'no result'),          # nothing is there, or the old one
     ('whole', 'whole'),             # there, whole, and what it should be
     ('found', 'found'),             # a fault of the programs that was planted
+    ('named', 'named'),             # left over, but the next run names it
     ('lie', 'lies'),                # there and not that, or a wrong success
     ('left', 'left over'),          # something that a later run stumbles on
     ('guest', 'guest errors'),

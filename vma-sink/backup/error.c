@@ -4,6 +4,8 @@
  */
 #include "backup/error.h"
 
+#include <errno.h>
+
 G_DEFINE_QUARK(backup-error-quark, backup_error)
 
 static void set_error(GError **error, BackupError code, const char *suffix,
@@ -15,13 +17,40 @@ static void set_error(GError **error, BackupError code, const char *suffix,
                 suffix ? ": " : "", suffix ? suffix : "");
 }
 
+static const char *advice(int errnum)
+{
+    switch (errnum) {
+    case ENOSPC:
+        return "free some, or write elsewhere";
+    case EDQUOT:
+        return "free some space, or have the quota raised";
+    case EROFS:
+        return "mount it read-write, or write elsewhere";
+    case EFBIG:
+        return "the file system or a limit, ulimit -f, allows no more";
+    case EIO:
+        return "the kernel's log, dmesg, may say more";
+    default:
+        return NULL;
+    }
+}
+
+char *backup_strerror(int errnum)
+{
+    const char *more = advice(errnum);
+
+    return more ? g_strdup_printf("%s (%s)", g_strerror(errnum), more)
+                : g_strdup(g_strerror(errnum));
+}
+
 void backup_error_set_errno(GError **error, int errnum, const char *format,
                             ...)
 {
+    g_autofree char *reason = backup_strerror(errnum);
     va_list args;
 
     va_start(args, format);
-    set_error(error, BACKUP_ERROR_FAILED, g_strerror(errnum), format, args);
+    set_error(error, BACKUP_ERROR_FAILED, reason, format, args);
     va_end(args);
 }
 

@@ -23,6 +23,9 @@ typedef enum BackupError {
 
 GQuark backup_error_quark(void);
 
+/* "No space left on device (free some, or write elsewhere)"; to be freed. */
+char *backup_strerror(int errnum);
+
 /* Sets *error from a message and errno value: "MESSAGE: No space left". */
 void backup_error_set_errno(GError **error, int errnum, const char *format,
                             ...) G_GNUC_PRINTF(3, 4);

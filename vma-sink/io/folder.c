@@ -213,46 +213,70 @@ static int exchange(const char *a, const char *b)
     return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
 }
 
+/* A new one, claimed; -1 on error.  *temp is set if there is one all the same. */
+static int create_claimed(const char *path, char **temp, int *claim,
+                          GError **error)
+{
+    g_autofree char *name = io_temp_template(path);
+    int fd;
+
+    if (!g_mkdtemp_full(name, 0777)) {
+        backup_error_set_errno(error, errno, "cannot create folder '%s'", name);
+        return -1;
+    }
+    *temp = g_steal_pointer(&name);
+    fd = open(*temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        backup_error_set_errno(error, errno, "cannot open folder '%s'", *temp);
+        return -1;
+    }
+    *claim = io_claim(fd);
+    return fd;
+}
+
+static void close_if_open(int fd)
+{
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 /*
  * Some file systems can't do it, and the end of a backup is too late to learn
- * that.
+ * that.  The temporary folder has another name then.
  */
-static bool check_exchange(const IoFolder *folder, GError **error)
+static bool check_exchange(IoFolder *folder, GError **error)
 {
-    g_autofree char *other = io_temp_template(folder->path);
-    bool ok = g_mkdtemp(other) && exchange(folder->temp, other) == 0;
-    int errnum = errno;
+    g_autofree char *other = NULL;
+    int claim = -1;
+    int fd = create_claimed(folder->path, &other, &claim, error);
+    bool ok = fd >= 0;
 
-    rmdir(other);
-    if (!ok) {
-        backup_error_set_errno(error, errnum, "cannot replace '%s', this file "
+    if (ok && exchange(folder->temp, other) < 0) {
+        backup_error_set_errno(error, errno, "cannot replace '%s', this file "
                                "system does not exchange folders",
                                folder->path);
+        ok = false;
+    } else if (ok) {
+        char *name = folder->temp;
+
+        folder->temp = other;
+        other = name;
     }
+    if (other) {
+        rmdir(other);
+    }
+    close_if_open(fd);
+    close_if_open(claim);
     return ok;
 }
 
 static bool create_temp(IoFolder *folder, GError **error)
 {
-    g_autofree char *temp = io_temp_template(folder->path);
-
-    if (!g_mkdtemp_full(temp, 0777)) {
-        backup_error_set_errno(error, errno, "cannot create folder '%s'", temp);
-        return false;
-    }
-    folder->temp = g_steal_pointer(&temp);
-    /* It may be the other one of the two from then on. */
-    if (replaces(folder) && !check_exchange(folder, error)) {
-        return false;
-    }
-    folder->fd = open(folder->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder->fd < 0) {
-        backup_error_set_errno(error, errno, "cannot open folder '%s'",
-                               folder->temp);
-        return false;
-    }
-    folder->claim = io_claim(folder->fd);
-    return true;
+    folder->fd = create_claimed(folder->path, &folder->temp, &folder->claim,
+                                error);
+    return folder->fd >= 0 &&
+           (!replaces(folder) || check_exchange(folder, error));
 }
 
 IoFolder *io_folder_new(const char *path, IoFolderMayGo *may_go,
@@ -416,15 +440,9 @@ void io_folder_free(IoFolder *folder)
     if (!folder->finished && folder->temp) {
         rmdir(folder->temp);
     }
-    if (folder->fd >= 0) {
-        close(folder->fd);
-    }
-    if (folder->claim >= 0) {
-        close(folder->claim);
-    }
-    if (folder->old_fd >= 0) {
-        close(folder->old_fd);
-    }
+    close_if_open(folder->fd);
+    close_if_open(folder->claim);
+    close_if_open(folder->old_fd);
     g_clear_pointer(&folder->old_files, g_ptr_array_unref);
     g_ptr_array_unref(folder->files);
     g_free(folder->temp);

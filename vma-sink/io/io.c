@@ -172,8 +172,9 @@ static bool retry(int fd, short events, GError **error)
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
                     "the reader has ended, see its message");
     } else {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s",
-                    g_strerror(errnum));
+        g_autofree char *reason = backup_strerror(errnum);
+
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s", reason);
     }
     return false;
 }

@@ -241,7 +241,11 @@ bool io_output_finish(IoOutput *output, GError **error)
          * and what is no success leaves no file.  One that replaced another
          * is whole and the only one left, so it stays.
          */
-        if (!output->replaces) {
+        if (output->replaces) {
+            g_prefix_error(error, "'%s' is the new one, and whole, but a loss "
+                           "of power may bring back the old one: ",
+                           output->path);
+        } else {
             unlink(output->path);
         }
         return false;

@@ -16,6 +16,7 @@
 
 #include "backup/error.h"
 #include "cli/cli.h"
+#include "cli/outcome.h"
 #include "cli/stale.h"
 #include "io/output.h"
 #include "restore/archive.h"
@@ -343,10 +344,13 @@ static void report(const Reindex *x)
 bool restore_reindex(const RestoreReindex *options, GError **error)
 {
     g_autoptr(Reindex) x = reindex_new(options);
+    CliOutcome outcome;
 
+    cli_outcome_before(&outcome, options->output);
     if (!open_all(x, error) || !begin(x, error) ||
         !(options->sort ? sort(x, error) : read_archive(x, NULL, error)) ||
         !finish(x, error)) {
+        cli_outcome_prefix(&outcome, error);
         return false;
     }
     report(x);
