@@ -8,8 +8,8 @@
 # unit: C programs that speak TAP.  cli: shell scripts, one claim each; exit
 # code 77 skips.  qemu: the patched QEMU (all of QEMU_SERIES), which is built
 # first where it is not in the cache; speaks TAP.  faults: some of those of "make
-# check-faults".  What a test prints is shown
-# if it fails.  The exit code is 1 if anything failed.
+# check-faults"; speaks TAP.  What a test prints is shown if it fails.  The exit
+# code is 1 if anything failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 

@@ -60,10 +60,13 @@ void io_claim_unmark(int claim)
 static bool is_temp_name(const char *name)
 {
     size_t tail = 1 + RANDOM_CHARS + strlen(IO_TEMP_SUFFIX);
-    const char *random = name + strlen(name) - tail + 1;
+    const char *random;
 
-    if (strlen(name) <= tail || !g_str_has_suffix(name, IO_TEMP_SUFFIX) ||
-        random[-1] != '.') {
+    if (strlen(name) <= tail || !g_str_has_suffix(name, IO_TEMP_SUFFIX)) {
+        return false;
+    }
+    random = name + strlen(name) - tail + 1;
+    if (random[-1] != '.') {
         return false;
     }
     for (int i = 0; i < RANDOM_CHARS; i++) {
