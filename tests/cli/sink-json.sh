@@ -27,7 +27,7 @@ expect got "[(d['name'], d['bytes']) for d in o['disks']] ==
 expect got "o['seconds'] >= 0 and o['rate'] > 0 and len(o['uuid']) == 36"
 
 expect_exit 4 "$VMA_SINK" --json -o b.vma < cut.qbs > got
-expect_message 'vma-sink: the stream stops'
+expect_message 'vma-sink: nothing was stored: the stream stops'
 expect got "o['result'] == 'failed' and o['exit-code'] == 4"
 expect got "'the stream stops' in o['error'] and len(o['disks']) == 2"
 expect got "'stored-bytes' not in o"
