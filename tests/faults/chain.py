@@ -146,11 +146,14 @@ class Qemu:
         nodes, jobs, pipes = self.vm.leftovers()
         return nodes, jobs, len(pipes)
 
+    def is_running(self):
+        return self.vm.status()['status'] not in ('none', 'done', 'cancelled',
+                                                  'error')
+
     def wait_for_end(self):
         """Of the backup, also of what vma-dump has left running"""
         deadline = time.monotonic() + PATIENCE
-        while self.vm.status()['status'] not in ('none', 'done', 'cancelled',
-                                                 'error'):
+        while self.is_running():
             if time.monotonic() > deadline:
                 raise RuntimeError('the backup does not end: %r' %
                                    self.vm.status())
@@ -223,12 +226,31 @@ class Backups:
             return 'the next backup fails: %s' % row.said_by_all()
         if not self.is_right(begun):
             return 'the next archive is not right'
-        left = listing(self.qemu.folder.join('store')) - {'x.vma'}
-        if any("%s' looks left over" % name not in row.said_by_all()
-               for name in left):
-            return 'left over: %s' % left
+        deadline = time.monotonic() + 10
+        while any("%s' looks left over" % name not in row.said_by_all()
+                  for name in self.left()):
+            if time.monotonic() > deadline:
+                return 'left over: %s' % self.left()
+            time.sleep(0.01)
         self.qemu.wait_for_end()
         return self.qemu.is_as_before()
+
+    def left(self):
+        return listing(self.qemu.folder.join('store')) - {'x.vma'}
+
+    def is_held(self, row):
+        """Whether QEMU was passed the stream and told no more: it keeps it until
+        the next vma-dump comes, and what reads it waits"""
+        reader = row.processes['ssh' if self.remote else 'vma-sink']
+        since = begun = time.monotonic()
+        while reader.poll() is None and time.monotonic() < since + 3:
+            if time.monotonic() > begun + PATIENCE:
+                return False
+            if (self.qemu.is_running() or
+                    self.qemu.leftovers() == self.qemu.before):
+                since = time.monotonic()
+            time.sleep(0.02)
+        return reader.poll() is None
 
     def kill(self, row, victim):
         ssh = row.processes.get('ssh')
@@ -255,6 +277,18 @@ def judge(backups, codes, begun, answer):
     return 'whole' if backups.is_right(begun) else 'the archive is not right'
 
 
+def settle_held(tally, kind, backups, row):
+    """The next backup ends the one that waits, which stores nothing"""
+    wrong = backups.next_one()
+    codes = row.wait()
+    if not all(codes.values()):
+        tally.bad(kind, 'lie', 'exit codes %s of half a backup' % codes)
+    elif wrong:
+        tally.bad(kind, 'left', wrong)
+    else:
+        tally.good(kind, 'named')
+
+
 def kill_once(tally, kind, backups, victim):
     qemu = backups.qemu
     remove(backups.archive)
@@ -266,6 +300,9 @@ def kill_once(tally, kind, backups, victim):
     wait = backups.rng.uniform(0, backups.seconds * (1.5 if slow else 1.1))
     time.sleep(wait)
     backups.kill(row, victim)
+    if victim == 'vma-dump' and backups.is_held(row):
+        settle_held(tally, kind, backups, row)
+        return
     codes = row.wait()
     row.wait_for_orphans(qemu.vm.process.pid)
     text = 'after %.3f s%s%s' % (wait, ', --answer' * answer, ', slow' * slow)

@@ -57,8 +57,9 @@ def kind_of(place, call, name):
         return 'sync'
     return {'mkostemps': 'creation', 'openat': 'creation', 'mkdir': 'creation',
             'write': 'data', 'writev': 'data', 'pwrite': 'data',
-            'ftruncate': 'size', 'fallocate': None, 'close': 'close',
-            'rename': 'rename', 'renameat2': 'rename', 'link': 'rename'}[call]
+            'ftruncate': 'size', 'close': 'close',
+            'rename': 'rename', 'renameat2': 'rename', 'link': 'rename'
+            }.get(call)
 
 
 def pick(kinds, errors, rng, every):

@@ -114,8 +114,8 @@ def judge(place, name, old, code):
 
 
 def again(place, name, rerun):
-    """Whether the next run is as if nothing had been: None, 'named', or what is
-    wrong.  RERUN returns what it said."""
+    """Whether the next run is as if nothing had been: None, 'named' for what it
+    could only name, or what is wrong.  RERUN returns what it said."""
     start = time.monotonic()
     try:
         said = rerun()

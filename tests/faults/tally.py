@@ -8,7 +8,7 @@ COLUMNS = (
     ('none', 'no result'),          # nothing is there, or the old one
     ('whole', 'whole'),             # there, whole, and what it should be
     ('found', 'found'),             # a fault of the programs that was planted
-    ('named', 'named'),             # left over, but the next run names it
+    ('named', 'until the next'),    # left over; the next run ends or names it
     ('lie', 'lies'),                # there and not that, or a wrong success
     ('left', 'left over'),          # something that a later run stumbles on
     ('guest', 'guest errors'),
