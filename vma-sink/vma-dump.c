@@ -14,6 +14,7 @@
 #include "cli/progress.h"
 #include "io/io.h"
 #include "io/output.h"
+#include "source/command.h"
 #include "source/disk.h"
 #include "source/qemu.h"
 #include "wire/answer.h"
@@ -32,6 +33,7 @@ static const char summary[] =
     "\n"
     "  vma-dump NAME=IMAGE... | vma-sink -o BACKUP.vma\n"
     "  vma-dump --qmp SOCKET | vma-sink -o BACKUP.vma\n"
+    "  vma-dump --qmp SOCKET --to 'ssh HOST vma-sink -o BACKUP.vma'\n"
     "\n"
     "An IMAGE is a raw file, a block device, or the URI of what an NBD server\n"
     "such as qemu-nbd exports (nbd://HOST/EXPORT or nbds: with TLS,\n"
@@ -48,6 +50,7 @@ static int opt_timeout = -1;
 static char *opt_fsfreeze;
 static gboolean opt_any_content;
 static gboolean opt_force_share;
+static char *opt_to;
 static gboolean opt_answer;
 static int opt_answer_timeout = -1;
 
@@ -62,11 +65,17 @@ static const GOptionEntry entries[] = {
       "Read an IMAGE also where it is in use: for what surely does not change, "
       "such as a disk of a paused guest or one that is mounted read-only",
       NULL },
+    { "to", 0, 0, G_OPTION_ARG_FILENAME, &opt_to,
+      "Start COMMAND, such as ssh with a vma-sink, and send the stream to it in "
+      "place of standard output; succeed only when it has said that the backup "
+      "is stored. Words and quotes are as in a shell, but none is run",
+      "COMMAND" },
     { "answer", 0, 0, G_OPTION_ARG_NONE, &opt_answer,
       "Succeed only when the reader of the stream has said that the backup is "
       "stored; standard output must be a socket", NULL },
     { "answer-timeout", 0, 0, G_OPTION_ARG_INT, &opt_answer_timeout,
-      "With --answer: wait for it so long (600); 0: for ever", "SECONDS" },
+      "With --to or --answer: wait for it so long (600); 0: for ever",
+      "SECONDS" },
     { "qmp", 0, 0, G_OPTION_ARG_FILENAME, &opt_qmp,
       "Back up the QEMU whose monitor (QMP) is the unix socket SOCKET",
       "SOCKET" },
@@ -183,13 +192,15 @@ static bool await_answer(int fd, const BackupInfo *info, Progress *progress,
     unsigned seconds = opt_answer_timeout < 0 ? ANSWER_SECONDS
                                               : opt_answer_timeout;
     g_autofree char *failure = NULL;
+    g_autoptr(GError) local = NULL;
 
     if (!opt_answer) {
         return true;
     }
     progress_phase(progress, "completing");
-    if (!wire_answer_receive(fd, info->uuid, seconds, &failure, error)) {
-        g_prefix_error(error, "it is not known whether the backup is stored: ");
+    if (!wire_answer_receive(fd, info->uuid, seconds, &failure, &local)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_UNKNOWN, "it is not "
+                    "known whether the backup is stored: %s", local->message);
         return false;
     }
     if (failure) {
@@ -231,7 +242,8 @@ static void explain(const WireWriter *writer, int fd, const BackupInfo *info,
     }
 }
 
-static bool dump_images(char **arguments, Progress *progress, GError **error)
+static bool dump_images(char **arguments, Command *command,
+                        Progress *progress, GError **error)
 {
     g_autoptr(BackupInfo) info = backup_info_new();
     g_autoptr(GPtrArray) list =
@@ -244,7 +256,8 @@ static bool dump_images(char **arguments, Progress *progress, GError **error)
     struct timespec now;
 
     if (!add_images(&images, arguments, error) ||
-        !cli_load_configs(info, opt_configs, error)) {
+        !cli_load_configs(info, opt_configs, error) ||
+        (command && !command_start(command, error))) {
         return false;
     }
     output = io_output_new("-", false, error);
@@ -271,7 +284,8 @@ static bool dump_images(char **arguments, Progress *progress, GError **error)
 
 /* QEMU */
 
-static bool dump_qemu(Progress *progress, GError **error)
+static bool dump_qemu(Command *command, Progress *progress, bool *stored,
+                      GError **error)
 {
     g_autoptr(BackupInfo) info = backup_info_new();
     QemuOptions options = {
@@ -282,6 +296,7 @@ static bool dump_qemu(Progress *progress, GError **error)
         .timeout_seconds = opt_timeout,
         .answer = opt_answer,
         .answer_seconds = opt_answer_timeout,
+        .done = stored,
     };
 
     if (opt_speed && !cli_parse_size(opt_speed, &options.speed, error)) {
@@ -291,7 +306,8 @@ static bool dump_qemu(Progress *progress, GError **error)
         cli_set_usage(error, "a speed of %s is too much", opt_speed);
         return false;
     }
-    if (!cli_load_configs(info, opt_configs, error)) {
+    if (!cli_load_configs(info, opt_configs, error) ||
+        (command && !command_start(command, error))) {
         return false;
     }
     return qemu_dump(&options, progress, error);
@@ -316,9 +332,10 @@ static bool verify_options(char **images, GError **error)
     } else if (opt_answer_timeout < -1) {
         cli_set_usage(error, "a timeout of %d seconds is not possible",
                       opt_answer_timeout);
-    } else if (opt_answer_timeout != -1 && !opt_answer) {
-        cli_set_usage(error, "--answer-timeout needs --answer");
-    } else if (opt_answer && !wire_answer_possible(STDOUT_FILENO, NULL)) {
+    } else if (opt_answer_timeout != -1 && !opt_answer && !opt_to) {
+        cli_set_usage(error, "--answer-timeout needs --to or --answer");
+    } else if (opt_answer && !opt_to &&
+               !wire_answer_possible(STDOUT_FILENO, NULL)) {
         cli_set_usage(error, "--answer needs a socket for standard output: "
                       "nothing comes back through a pipe or from a file");
     } else {
@@ -327,27 +344,46 @@ static bool verify_options(char **images, GError **error)
     return false;
 }
 
+/* With a verdict, where one was asked for, in *error or in words. */
+static void dump(char **images, Command *command, Progress *progress,
+                 GError **error)
+{
+    bool stored = false;
+
+    if (opt_qmp) {
+        dump_qemu(command, progress, &stored, error);
+    } else {
+        stored = dump_images(images, command, progress, error);
+    }
+    if (command) {
+        progress_phase(progress, "completing");
+        command_finish(command, stored, error);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_autoptr(Progress) progress = NULL;
+    g_autoptr(Command) command = NULL;
     GError *error = NULL;
 
     if (!cli_parse(&argc, &argv, entries, "[NAME=IMAGE...]", summary,
                    &error) ||
-        !verify_options(argv + 1, &error)) {
+        !verify_options(argv + 1, &error) ||
+        (opt_to && !(command = command_new(opt_to, &error)))) {
         return cli_report(error);
     }
+    opt_answer |= command != NULL;
     io_catch_signals();
     progress = progress_new("copying");
-    if (opt_qmp) {
-        dump_qemu(progress, &error);
-    } else {
-        dump_images(argv + 1, progress, &error);
-    }
+    dump(argv + 1, command, progress, &error);
     progress_end(progress, error);
     if (error) {
         return cli_report(error);
     }
     progress_print(progress);
+    if (opt_answer) {
+        cli_note("committed: the reader has stored the backup");
+    }
     return 0;
 }

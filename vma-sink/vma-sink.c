@@ -39,6 +39,7 @@ static char **config_arguments;
 static gboolean force;
 static gboolean json;
 static int stream_fd = STDIN_FILENO;
+static int answer_fd = -1;      /* -1: nobody waits for an answer */
 static char *buffer_text;
 static char *spool_size_text;
 static IoReadAheadOptions read_ahead = {
@@ -76,8 +77,8 @@ static const GOptionEntry options[] = {
       "Let the temporary file take so much at the most (what DIR has room for)",
       "SIZE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &json,
-      "Say how it went as JSON on standard output (with -o - on standard "
-      "error)", NULL },
+      "Say how it went as JSON on standard output (on standard error with "
+      "-o -, and where the answer to the producer goes out there)", NULL },
     PROGRESS_OPTION,
     CONFINE_OPTION,
     { NULL },
@@ -150,18 +151,31 @@ static bool store(WireReader *reader, IoReadAhead *ahead, SinkOutput *output,
     return true;
 }
 
+/* [A3]; nothing is changed where the producer does not wait for an answer. */
+static bool find_answer_fd(const WireReader *reader, GError **error)
+{
+    bool archive = g_strcmp0(output_path, "-") == 0;
+
+    if (wire_reader_features(reader) & WIRE_FEATURE_ANSWER) {
+        answer_fd = wire_answer_fd(stream_fd, archive ? -1 : STDOUT_FILENO,
+                                   error);
+        return answer_fd >= 0;
+    }
+    return true;
+}
+
 /* [A1], [A2]: tells a producer that waits for it how it went. */
 static void answer(const WireReader *reader, Progress *progress,
                    const GError *failure)
 {
     g_autoptr(GError) error = NULL;
 
-    if (!(wire_reader_features(reader) & WIRE_FEATURE_ANSWER)) {
+    if (answer_fd < 0) {
         return;
     }
     /* Also where a signal is the reason. */
     io_clear_interrupt();
-    if (!wire_answer_send(stream_fd, wire_reader_info(reader)->uuid,
+    if (!wire_answer_send(answer_fd, wire_reader_info(reader)->uuid,
                           failure ? WIRE_ANSWER_FAILED : WIRE_ANSWER_COMMITTED,
                           failure ? failure->message : "", &error)) {
         /* What was stored stays stored; it is the producer that won't know. */
@@ -180,8 +194,7 @@ static bool receive(IoReadAhead *ahead, SinkOutput *output, BackupInfo *configs,
     if (!reader) {
         return false;
     }
-    if (wire_reader_features(reader) & WIRE_FEATURE_ANSWER &&
-        !wire_answer_possible(stream_fd, error)) {
+    if (!find_answer_fd(reader, error)) {
         return false;
     }
     result->info = backup_info_copy(wire_reader_info(reader));
@@ -349,7 +362,8 @@ static bool confine_self(GError **error)
 /* The line for the user or the object for a machine. */
 static void print_result(const SinkResult *result, const GError *error)
 {
-    bool on_stdout = json && g_strcmp0(output_path, "-") != 0;
+    bool on_stdout = json && g_strcmp0(output_path, "-") != 0 &&
+                     answer_fd != STDOUT_FILENO;
     g_autoptr(GError) failure = NULL;
     g_autofree char *text = NULL;
 

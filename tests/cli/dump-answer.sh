@@ -95,25 +95,25 @@ end(child, 1, 'the reader of the stream has failed: no space in the middle')
 unknown = 'it is not known whether the backup is stored: '
 child, ours = start('--answer-timeout=1')
 read(ours)
-end(child, 1, unknown + 'the reader did not answer in time')
+end(child, 5, unknown + 'the reader did not answer in time')
 child, ours = start('--answer-timeout=0')
 read(ours)
 ours.close()
-end(child, 1, unknown + 'the reader has ended without an answer')
+end(child, 5, unknown + 'the reader has ended without an answer')
 child, ours = start()
 read(ours)
 ours.sendall(b'HTTP/1.0 200 committed\r\n')
-end(child, 1, unknown + "the reader's answer is damaged")
+end(child, 5, unknown + "the reader's answer is damaged")
 child, ours = start()
 read(ours)
 ours.sendall(answer(bytes(16), 0))
-end(child, 1, unknown + "the reader's answer is damaged")
+end(child, 5, unknown + "the reader's answer is damaged")
 
 # The user does not want to wait.  Nothing follows END.
 child, ours = start()
 read(ours)
 child.send_signal(signal.SIGINT)
-end(child, 1, unknown + 'interrupted by SIGINT')
+end(child, 5, unknown + 'interrupted by SIGINT')
 assert ours.recv(1) == b''
 END
 
@@ -137,6 +137,6 @@ expect_message "--answer needs a socket"
 expect_exit 2 "$VMA_DUMP" --qmp qmp --answer > stream
 expect_message "--answer needs a socket"
 expect_exit 2 "$VMA_DUMP" d=disk --answer-timeout=5 > stream
-expect_message "--answer-timeout needs --answer"
+expect_message "--answer-timeout needs --to or --answer"
 expect_exit 2 "$VMA_DUMP" d=disk --answer --answer-timeout=-5 > stream
 expect_message "a timeout of -5 seconds"

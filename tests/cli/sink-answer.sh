@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A producer on a socket that asks for an answer gets one: committed once the
-# archive is there, failed with the reason; on a pipe it is refused.
+# archive is there, failed with the reason; on a pipe it comes on standard output,
+# if that is a pipe too, and else the stream is refused.
 . "$(dirname "$0")/lib.sh"
 
 expect_exit 0 python3 - "$VMA_SINK" "$ROOT" <<'END'
@@ -58,10 +59,31 @@ assert b'a.vma: 1 disk' in child.stderr.read()
 assert child.wait() == 0
 os.stat('a.vma')
 
-# A pipe can't carry an answer.
+# A pipe can't carry an answer: it goes where sshd would pass it on.
 os.unlink('a.vma')
-child = subprocess.run([sink, '-o', 'a.vma'], stderr=subprocess.PIPE,
-                       input=v.preamble(v.A512, features=2) + v.SECTOR + v.REST)
-assert child.returncode == 3 and b'asks for an answer' in child.stderr
-assert not os.path.exists('a.vma')
+stream = v.preamble(v.A512, features=2) + v.SECTOR + v.REST
+
+
+def ask_pipe(data, *more, stdout=subprocess.PIPE):
+    child = subprocess.run([sink, *more], stdout=stdout,
+                           stderr=subprocess.PIPE, input=data)
+    return child.returncode, child.stdout, child.stderr
+
+
+code, out, message = ask_pipe(stream, '-o', 'a.vma', '--json')
+assert code == 0 and len(out) == 20 and out[:8] == b'QBSa\0\0\0\0', out
+assert b'"result":"done"' in message, message
+code, out, message = ask_pipe(stream[:-1], '-o', 'a.vma', '--force')
+assert code == 4 and out[:8] == b'QBSa\0\0\0\1', out
+assert b'in a payload' in out
+os.stat('a.vma')
+
+# And where it is not one, or has the archive, there is no way.
+os.unlink('a.vma')
+with open('out', 'wb') as out:
+    code, _, message = ask_pipe(stream, '-o', 'a.vma', stdout=out)
+    assert code == 3 and b'asks for an answer' in message, message
+code, out, message = ask_pipe(stream, '-o', '-')
+assert code == 3 and b'asks for an answer' in message, message
+assert not os.path.exists('a.vma') and not os.path.getsize('out') and not out
 END

@@ -19,6 +19,7 @@ typedef enum BackupError {
     BACKUP_ERROR_USAGE = 2,         /* the command line makes no sense */
     BACKUP_ERROR_DAMAGED = 3,       /* the input violates its format */
     BACKUP_ERROR_INCOMPLETE = 4,    /* the input ended early or was aborted */
+    BACKUP_ERROR_UNKNOWN = 5,       /* whether what was sent is stored [A5] */
 } BackupError;
 
 GQuark backup_error_quark(void);

@@ -25,7 +25,8 @@ const char cli_exit_codes[] =
     "  1  failed (I/O error, no space, the other side failed)\n"
     "  2  wrong usage\n"
     "  3  the input is damaged or violates its format\n"
-    "  4  the input ended early, or its producer aborted it\n";
+    "  4  the input ended early, or its producer aborted it\n"
+    "  5  it is not known whether the backup is stored (vma-dump --to, --answer)\n";
 
 static const char *about_name;
 static CliAboutFunc *about;

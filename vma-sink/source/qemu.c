@@ -32,6 +32,8 @@
 #define FD_NAME "vma-dump"
 /* QEMU takes a list in one string. */
 #define DEVICE_SEPARATORS ",;:"
+/* How QEMU ends a message where the answer is missing or damaged. */
+#define NOT_KNOWN "it is not known whether the reader has stored the backup"
 
 typedef struct Backup {
     /* Set before the backup is started, never changed. */
@@ -286,6 +288,24 @@ static JsonObject *receive_start(Backup *b, int64_t id, GError **error)
     return qmp_receive(b->qmp, id, NULL);
 }
 
+/* No word from QEMU, which may send all of the stream all the same. */
+static void G_GNUC_PRINTF(3, 4)
+set_silent(const Backup *b, GError **error, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    if (b->options->answer) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_UNKNOWN, "it is not "
+                    "known whether the backup is stored: %s", text);
+    } else {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s", text);
+    }
+}
+
 static bool start(Backup *b, JsonObject *arguments, GError **error)
 {
     int64_t id = qmp_send(b->qmp, "backup", arguments, -1, error);
@@ -301,6 +321,9 @@ static bool start(Backup *b, JsonObject *arguments, GError **error)
                         JSON_LINES_ERROR_COMMAND_NOT_FOUND)) {
         g_prefix_error(&local, "this QEMU has no command 'backup', it was "
                        "built without qemu-patch: ");
+    } else if (local && local->domain != JSON_LINES_ERROR) {
+        set_silent(b, error, "cannot start the backup: %s", local->message);
+        return false;
     } else if (local) {
         const char *more = hint(b, local->message);
 
@@ -412,17 +435,23 @@ static bool cancel(Backup *b, GError **error)
 
 static bool conclude(Backup *b, GError **error)
 {
+    bool unknown = b->options->answer && b->end_message &&
+                   g_str_has_suffix(b->end_message, NOT_KNOWN);
+
     if (strcmp(b->end_state, "done") == 0) {
+        *b->options->done = true;
         return true;
     }
     if (strcmp(b->end_state, "cancelled") == 0 && !b->interrupted &&
         !b->late) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_INCOMPLETE,
+        g_set_error(error, BACKUP_ERROR, unknown ? BACKUP_ERROR_UNKNOWN
+                                                 : BACKUP_ERROR_INCOMPLETE,
                     "the backup was cancelled by somebody else%s%s",
                     b->end_message ? ": " : "",
                     b->end_message ? b->end_message : "");
     } else {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+        g_set_error(error, BACKUP_ERROR, unknown ? BACKUP_ERROR_UNKNOWN
+                                                 : BACKUP_ERROR_FAILED,
                     "%s: %s%s", b->interrupted ? "interrupted" :
                     b->late ? "QEMU took too long to start" : "QEMU failed",
                     b->end_message ? b->end_message : b->end_state,
@@ -439,17 +468,16 @@ static bool finish(Backup *b, GError **error)
     if (!b->interrupted && !b->late && !watch(b, &local)) {
         note_interruption(b);
         if (!b->interrupted) {
-            g_propagate_error(error, g_steal_pointer(&local));
+            set_silent(b, error, "%s", local->message);
             return false;
         }
     }
     g_clear_error(&local);
     if ((b->interrupted || b->late) && !cancel(b, &local)) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "%s; cannot cancel the backup: %s",
-                    b->interrupted ? "interrupted"
-                                   : "QEMU took too long to start",
-                    local->message);
+        set_silent(b, error, "%s; cannot cancel the backup: %s",
+                   b->interrupted ? "interrupted"
+                                  : "QEMU took too long to start",
+                   local->message);
         return false;
     }
     return conclude(b, error);

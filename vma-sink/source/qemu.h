@@ -22,6 +22,7 @@ typedef struct QemuOptions {
     int timeout_seconds;        /* -1: QEMU's default */
     bool answer;                /* done means that the reader has said so */
     int answer_seconds;         /* how long it may take; -1: QEMU's default */
+    bool *done;                 /* set where QEMU says so, whatever else fails */
 } QemuOptions;
 
 /*
@@ -33,7 +34,8 @@ typedef struct QemuOptions {
  * they are not.
  *
  * After an interruption the backup is cancelled.  False with kind INCOMPLETE:
- * somebody else has cancelled it.
+ * somebody else has cancelled it.  With kind UNKNOWN, where an answer was asked
+ * for: all may have been sent, and nobody has said whether it is stored.
  */
 bool qemu_dump(const QemuOptions *options, Progress *progress, GError **error);
 

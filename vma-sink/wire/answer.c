@@ -21,10 +21,25 @@ bool wire_answer_possible(int fd, GError **error)
 
     if (fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode)) {
         backup_error_set_damaged(error, "the producer asks for an answer, but "
-                                 "the stream does not come from a socket");
+                                 "the stream does not come from a socket, and "
+                                 "standard output is no pipe back");
         return false;
     }
     return true;
+}
+
+int wire_answer_fd(int fd, int output, GError **error)
+{
+    struct stat st;
+
+    if (wire_answer_possible(fd, NULL)) {
+        return fd;
+    }
+    if (output >= 0 && fstat(output, &st) == 0 && S_ISFIFO(st.st_mode)) {
+        return output;
+    }
+    wire_answer_possible(fd, error);
+    return -1;
 }
 
 /* The longest start of a message that is a valid text and fits. */

@@ -11,8 +11,15 @@
 
 #include "wire/format.h"
 
-/* [A3]: whether an answer can be sent over FD; if not, *error is set. */
+/* Whether an answer can come or go over FD itself, which is a socket then. */
 bool wire_answer_possible(int fd, GError **error);
+
+/*
+ * [A3]: where the answer to a stream that is read from FD goes: to FD, or, where
+ * that is no socket, to OUTPUT, if it is a pipe: so it is below sshd, which takes
+ * what comes there back.  OUTPUT -1: there is none.  -1: nowhere, *error is set.
+ */
+int wire_answer_fd(int fd, int output, GError **error);
 
 /*
  * Sends STATUS (WIRE_ANSWER_...) and a message, which is cut to what fits.
