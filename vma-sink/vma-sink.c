@@ -4,12 +4,14 @@
  * stores it as an archive or as raw images.  Exit code 0 says that they are
  * whole and on stable storage.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "backup/error.h"
 #include "backup/info.h"
 #include "cli/cli.h"
 #include "cli/compress.h"
@@ -17,10 +19,13 @@
 #include "cli/progress.h"
 #include "cli/stale.h"
 #include "confine/confine.h"
+#include "io/enter.h"
 #include "io/io.h"
+#include "io/pace.h"
 #include "io/read-ahead.h"
 #include "sink/copy.h"
 #include "sink/format.h"
+#include "sink/receive.h"
 #include "sink/result.h"
 #include "vma/seekable.h"
 #include "wire/answer.h"
@@ -32,6 +37,7 @@
 #define BUFFER_MAX_BYTES ((uint64_t)1 << 40)
 /* Where only --spool is given. */
 #define BUFFER_DEFAULT_BYTES ((uint64_t)16 << 20)
+#define SHOWN_BYTES 80u         /* of a client's command, in a message */
 
 static char *output_path;
 static char *format_name;
@@ -42,6 +48,19 @@ static int stream_fd = STDIN_FILENO;
 static int answer_fd = -1;      /* -1: nobody waits for an answer */
 static char *buffer_text;
 static char *spool_size_text;
+static char *receive_folder;    /* NULL: -o says where the archive goes */
+static char *name_pattern;
+static char *max_size_text;
+static char *max_total_text;
+static SinkWish wish;
+static IoQuota quota = {
+    .file_bytes = UINT64_MAX,
+    .folder_bytes = UINT64_MAX,
+    .folder_fd = -1,
+};
+static char *rate_text;
+static IoPace pace;
+static int stall_seconds;
 static IoReadAheadOptions read_ahead = {
     .piece_bytes = PIECE_BYTES,
     .spool_bytes = UINT64_MAX,
@@ -76,6 +95,25 @@ static const GOptionEntry options[] = {
     { "spool-size", 0, 0, G_OPTION_ARG_STRING, &spool_size_text,
       "Let the temporary file take so much at the most (what DIR has room for)",
       "SIZE" },
+    { "rate", 0, 0, G_OPTION_ARG_STRING, &rate_text,
+      "Store at most so much of the stream per second (K, M, G, T: powers of "
+      "1024). The guest's writes wait for it, unless --buffer and --spool take "
+      "what comes faster", "BYTES" },
+    { "stall-timeout", 0, 0, G_OPTION_ARG_INT, &stall_seconds,
+      "Give up, with exit code 4, when not one byte of the stream has come for "
+      "so long (0: never)", "SECONDS" },
+    { "receive", 0, 0, G_OPTION_ARG_FILENAME, &receive_folder,
+      "In place of -o, for the forced command of a key of ssh: add an archive "
+      "to the folder DIR, and do nothing else, whatever the client asks for; "
+      "see below", "DIR" },
+    { "keep-names", 0, 0, G_OPTION_ARG_STRING, &name_pattern,
+      "With --receive: take the name that the client wishes only where it "
+      "matches PATTERN, with * and ? (*)", "PATTERN" },
+    { "max-size", 0, 0, G_OPTION_ARG_STRING, &max_size_text,
+      "With --receive: fail where the archive would be larger", "SIZE" },
+    { "max-total", 0, 0, G_OPTION_ARG_STRING, &max_total_text,
+      "With --receive: fail where all files in DIR would be larger together",
+      "SIZE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &json,
       "Say how it went as JSON on standard output (on standard error with "
       "-o -, and where the answer to the producer goes out there)", NULL },
@@ -95,30 +133,38 @@ static SinkOutput *open_output(const SinkFormat *format, GError **error)
         .path = output_path,
         .overwrite = force,
         .seekable = compress.zstd ? &seekable : NULL,
+        .quota = receive_folder ? &quota : NULL,
     };
 
     cli_remove_stale(output_path);
     return format->open(&sink, error);
 }
 
-/* WireReadFunc */
-static bool read_ahead_readv(void *opaque, struct iovec *iov, int count,
-                             size_t *got, GError **error)
+/* WireReadFunc; AHEAD is NULL where nothing is read ahead. */
+static bool read_stream(void *ahead, struct iovec *iov, int count, size_t *got,
+                        GError **error)
 {
-    return io_read_ahead_readv(opaque, iov, count, got, error);
+    size_t part = io_pace_part(&pace);
+
+    *got = 0;
+    if (part < iov->iov_len) {
+        iov->iov_len = part;
+        count = 1;
+    }
+    if (ahead) {
+        return io_read_ahead_readv(ahead, iov, count, got, error) &&
+               io_pace_wait(&pace, *got, error);
+    }
+    return (stall_seconds == 0 ||
+            io_wait_readable(stream_fd, -1, stall_seconds, error)) &&
+           io_readv_some(stream_fd, iov, count, got, error) &&
+           io_pace_wait(&pace, *got, error);
 }
 
 /* ProgressBufferedFunc */
 static uint64_t read_ahead_bytes(void *opaque)
 {
     return io_read_ahead_bytes(opaque);
-}
-
-/* Reads the preamble; AHEAD is NULL where nothing is read ahead. */
-static WireReader *open_stream(IoReadAhead *ahead, GError **error)
-{
-    return ahead ? wire_reader_new_from(read_ahead_readv, ahead, error)
-                 : wire_reader_new(stream_fd, error);
 }
 
 /* From the verified preamble to the output under its name. */
@@ -184,11 +230,24 @@ static void answer(const WireReader *reader, Progress *progress,
     }
 }
 
-/* Everything from the stream's first byte on. */
-static bool receive(IoReadAhead *ahead, SinkOutput *output, BackupInfo *configs,
-                    Progress *progress, SinkResult *result, GError **error)
+/* NULL where the name is only known when the stream is. */
+static bool open_late(SinkOutput **output, SinkResult *result, GError **error)
 {
-    g_autoptr(WireReader) reader = open_stream(ahead, error);
+    if (!*output) {
+        output_path = sink_own_name(result->info->uuid, compress.zstd);
+        result->path = output_path;
+        *output = open_output(result->format, error);
+    }
+    return *output != NULL;
+}
+
+/* Everything from the stream's first byte on. */
+static bool receive(IoReadAhead *ahead, SinkOutput **output,
+                    BackupInfo *configs, Progress *progress,
+                    SinkResult *result, GError **error)
+{
+    g_autoptr(WireReader) reader = wire_reader_new_from(read_stream, ahead,
+                                                        error);
     g_autoptr(GError) failure = NULL;
 
     if (!reader) {
@@ -198,8 +257,9 @@ static bool receive(IoReadAhead *ahead, SinkOutput *output, BackupInfo *configs,
         return false;
     }
     result->info = backup_info_copy(wire_reader_info(reader));
-    if (backup_info_take_configs(result->info, configs, &failure)) {
-        store(reader, ahead, output, progress, result, &failure);
+    if (open_late(output, result, &failure) &&
+        backup_info_take_configs(result->info, configs, &failure)) {
+        store(reader, ahead, *output, progress, result, &failure);
     }
     answer(reader, progress, failure);
     if (failure) {
@@ -231,6 +291,30 @@ static void stop_reading(IoReadAhead *ahead, Progress *progress)
     io_read_ahead_free(ahead);
 }
 
+/* Says at once, and not after the backup, that there is no room or right. */
+static bool enter_folder(GError **error)
+{
+    if (read_ahead.spool_folder) {
+        /* The working folder is another one from here on. */
+        read_ahead.spool_folder =
+            g_canonicalize_filename(read_ahead.spool_folder, NULL);
+    }
+    quota.folder_fd = io_enter_folder(receive_folder, error);
+    if (quota.folder_fd < 0) {
+        return false;
+    }
+    if (faccessat(quota.folder_fd, ".", W_OK | X_OK, AT_EACCESS) < 0) {
+        backup_error_set_errno(error, errno, "cannot receive into '%s'",
+                               receive_folder);
+        return false;
+    }
+    if (!io_quota_take(&quota, 0, error)) {
+        g_prefix_error(error, "cannot receive: ");
+        return false;
+    }
+    return true;
+}
+
 static bool run(SinkResult *result, Progress *progress, GError **error)
 {
     g_autoptr(BackupInfo) configs = backup_info_new();
@@ -242,21 +326,39 @@ static bool run(SinkResult *result, Progress *progress, GError **error)
     if (!cli_load_configs(configs, config_arguments, error)) {
         return false;
     }
-    output = open_output(result->format, error);
-    if (!output) {
+    if ((receive_folder && !enter_folder(error)) ||
+        (output_path && !(output = open_output(result->format, error)))) {
         return false;
     }
     io_enlarge_pipe(stream_fd);
     if (read_ahead.pieces == 0) {
-        return receive(NULL, output, configs, progress, result, error);
+        return receive(NULL, &output, configs, progress, result, error);
     }
     ahead = start_reading(progress, error);
     if (!ahead) {
         return false;
     }
-    ok = receive(ahead, output, configs, progress, result, error);
+    ok = receive(ahead, &output, configs, progress, result, error);
     stop_reading(ahead, progress);
     return ok;
+}
+
+/* --rate and --stall-timeout. */
+static bool check_pace(GError **error)
+{
+    if (rate_text && !cli_parse_size(rate_text, &pace.rate, error)) {
+        return false;
+    }
+    if (rate_text && pace.rate == 0) {
+        cli_set_usage(error, "nothing comes at a --rate of %s", rate_text);
+    } else if (stall_seconds < 0) {
+        cli_set_usage(error, "a --stall-timeout of %d seconds is not possible",
+                      stall_seconds);
+    } else {
+        read_ahead.stall_seconds = stall_seconds;
+        return true;
+    }
+    return false;
 }
 
 /* --buffer and what goes with it; nothing is changed where none is given. */
@@ -305,7 +407,7 @@ static bool check_compression(const SinkFormat *format, GError **error)
     const CliCompressArguments *given = &compress_arguments;
 
     if (format->compresses) {
-        return cli_compress_parse(given, output_path,
+        return cli_compress_parse(given, output_path ? output_path : "",
                                   VMA_SEEKABLE_FRAME_MAX_BYTES, &compress,
                                   error);
     }
@@ -316,22 +418,67 @@ static bool check_compression(const SinkFormat *format, GError **error)
     return true;
 }
 
+/* What the client wishes, as far as it may: a name, and how to compress. */
+static void take_wish(void)
+{
+    const char *command = g_getenv("SSH_ORIGINAL_COMMAND");
+
+    if (sink_wish_parse(command, name_pattern, &wish)) {
+        output_path = wish.name;
+        if (!compress_arguments.compress) {
+            compress_arguments.compress = wish.compress;
+        }
+    } else if (command && *command) {
+        g_autofree char *start = g_strndup(command, SHOWN_BYTES);
+
+        cli_note("note: the command '%s%s' is not taken: a backup is received, "
+                 "and gets a name of ours", start,
+                 strlen(command) > SHOWN_BYTES ? "..." : "");
+    }
+}
+
+/* --receive and what goes with it. */
+static bool check_receive(GError **error)
+{
+    if (!receive_folder && (name_pattern || max_size_text || max_total_text)) {
+        cli_set_usage(error, "--keep-names, --max-size and --max-total go with "
+                      "--receive only");
+        return false;
+    }
+    if (receive_folder && (output_path || force || format_name)) {
+        cli_set_usage(error, "--receive and %s can't be combined",
+                      output_path ? "-o" : force ? "--force" : "--format");
+        return false;
+    }
+    return (!max_size_text ||
+            cli_parse_size(max_size_text, &quota.file_bytes, error)) &&
+           (!max_total_text ||
+            cli_parse_size(max_total_text, &quota.folder_bytes, error));
+}
+
 static bool check_arguments(int argc, SinkResult *result, GError **error)
 {
     g_autoptr(GError) local = NULL;
 
+    if (!check_receive(error)) {
+        return false;
+    }
+    if (receive_folder) {
+        take_wish();
+    }
     result->path = output_path;
     result->format = sink_format_find(format_name ? format_name : "vma",
                                       &local);
     if (argc > 1) {
         cli_set_usage(error, "the stream is read from standard input or --fd "
                       "only");
-    } else if (!output_path) {
+    } else if (!output_path && !receive_folder) {
         cli_set_usage(error, "no output given (-o)");
     } else if (!result->format) {
         cli_set_usage(error, "%s", local->message);
     } else {
-        return check_stream_fd(error) && check_buffer(error) &&
+        return check_stream_fd(error) && check_pace(error) &&
+               check_buffer(error) &&
                check_compression(result->format, error);
     }
     return false;
@@ -350,7 +497,9 @@ static bool confine_self(GError **error)
 
         confine_may_read(confine, file);
     }
-    if (strcmp(output_path, "-") != 0) {
+    if (receive_folder) {
+        confine_may_change(confine, receive_folder);
+    } else if (strcmp(output_path, "-") != 0) {
         confine_may_create(confine, output_path);
     }
     if (read_ahead.spool_folder) {
@@ -391,7 +540,17 @@ int main(int argc, char **argv)
         "\n"
         "Examples:\n"
         "  vma-dump --qmp /run/vm1.qmp | vma-sink -o vm1.vma.zst\n"
-        "  vma-dump --qmp /run/vm1.qmp | vma-sink --format=raw -o vm1/";
+        "  vma-dump --qmp /run/vm1.qmp | vma-sink --format=raw -o vm1/\n"
+        "\n"
+        "With --receive, for a key in sshd's authorized_keys that may only add\n"
+        "archives, as in\n"
+        "  restrict,command=\"vma-sink --receive /srv/backup\" ssh-ed25519 AAAA...\n"
+        "the archive's name is the client's wish, where its command is exactly\n"
+        "  vma-sink [--compress=METHOD] [-o] NAME\n"
+        "METHOD being none, zstd, or zstd:1 to zstd:9, and NAME up to 128 letters,\n"
+        "digits and . _ + - that begin with a letter or a digit and end in .vma\n"
+        "or .vma.zst. After any other command, and without one, the name is made\n"
+        "of the time and the backup's uuid. No file is replaced or read.";
     g_autoptr(Progress) progress = NULL;
     SinkResult result = { 0 };
     CliOutcome outcome;
@@ -403,7 +562,8 @@ int main(int argc, char **argv)
         check_arguments(argc, &result, &error) && confine_self(&error)) {
         io_catch_signals();
         progress = progress_new("copying");
-        cli_outcome_before(&outcome, output_path);
+        /* Who has no say in the name is not told what there is. */
+        cli_outcome_before(&outcome, receive_folder ? "-" : output_path);
         if (!run(&result, progress, &error)) {
             cli_outcome_prefix(&outcome, &error);
             confine_explain(error);

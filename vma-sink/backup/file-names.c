@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#define PLAIN_MAX_BYTES 128u
+
 static bool is_safe(gunichar c, bool first)
 {
     return c != (gunichar)-1 && c != (gunichar)-2 && c != '/' && c != '%' &&
@@ -76,4 +78,20 @@ const char *backup_file_used_twice(char *const *names, size_t count)
         }
     }
     return NULL;
+}
+
+bool backup_name_is_plain(const char *name)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz0123456789._+-";
+    size_t bytes = strlen(name);
+
+    return bytes <= PLAIN_MAX_BYTES && strspn(name, plain) == bytes &&
+           g_ascii_isalnum(*name);
+}
+
+bool backup_archive_name_is_plain(const char *name)
+{
+    return backup_name_is_plain(name) && (g_str_has_suffix(name, ".vma") ||
+                                          g_str_has_suffix(name, ".vma.zst"));
 }

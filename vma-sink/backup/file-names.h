@@ -6,6 +6,7 @@
 #ifndef BACKUP_FILE_NAMES_H
 #define BACKUP_FILE_NAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -19,5 +20,13 @@ char *backup_config_file(const char *name);
 
 /* The first of COUNT names that is there twice; NULL if none is. */
 const char *backup_file_used_twice(char *const *names, size_t count);
+
+/*
+ * For names of others that are to become arguments: up to 128 bytes of A-Z a-z
+ * 0-9 . _ + -, of which the first is a letter or a digit.  So it is no path and no
+ * option.  An archive's ends in .vma or .vma.zst besides.
+ */
+bool backup_name_is_plain(const char *name);
+bool backup_archive_name_is_plain(const char *name);
 
 #endif /* BACKUP_FILE_NAMES_H */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -247,6 +248,33 @@ bool io_read_or_stop(int fd, int stop_fd, void *buffer, size_t bytes,
     }
     *got = n;
     return true;
+}
+
+bool io_wait_readable(int fd, int stop_fd, unsigned seconds, GError **error)
+{
+    int64_t until_us = g_get_monotonic_time() +
+                       (int64_t)seconds * G_USEC_PER_SEC;
+    struct pollfd fds[] = {
+        { .fd = fd, .events = POLLIN },
+        { .fd = stop_fd, .events = POLLIN },
+    };
+
+    for (;;) {
+        int64_t left_us = until_us - g_get_monotonic_time();
+
+        if (stop_fd < 0 && io_interrupted(error)) {
+            return false;
+        }
+        if (poll(fds, G_N_ELEMENTS(fds),
+                 CLAMP((left_us + 999) / 1000, 0, INT_MAX)) > 0) {
+            return true;
+        }
+        if (left_us <= 0) {
+            backup_error_set_incomplete(error, "nothing has come for %u "
+                                        "seconds", seconds);
+            return false;
+        }
+    }
 }
 
 bool io_writev(int fd, struct iovec *iov, int count, GError **error)

@@ -34,6 +34,13 @@ bool io_readv_some(int fd, struct iovec *iov, int count, size_t *got,
 bool io_read_or_stop(int fd, int stop_fd, void *buffer, size_t bytes,
                      size_t *got, GError **error);
 
+/*
+ * Waits until FD, or STOP_FD, can be read without blocking, or has ended or
+ * failed, which the next read will tell.  False: of kind INCOMPLETE, that was not
+ * so for SECONDS; or, where STOP_FD is -1, a signal came.
+ */
+bool io_wait_readable(int fd, int stop_fd, unsigned seconds, GError **error);
+
 /* Writes everything, or fails.  The iovec is changed. */
 bool io_write(int fd, const void *buffer, size_t bytes, GError **error);
 bool io_writev(int fd, struct iovec *iov, int count, GError **error);

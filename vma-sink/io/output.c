@@ -24,6 +24,7 @@ struct IoOutput {
     int claim;                  /* on the temporary file; -1: none */
     bool replaces;              /* there was a file of that name */
     uint64_t bytes;
+    IoQuota *quota;             /* borrowed; NULL: there is none */
 };
 
 static IoOutput *output_new_stdout(GError **error)
@@ -165,10 +166,16 @@ void io_output_free(IoOutput *output)
     g_free(output);
 }
 
+void io_output_set_quota(IoOutput *output, IoQuota *quota)
+{
+    output->quota = quota;
+}
+
 bool io_output_write(IoOutput *output, const void *buffer, size_t bytes,
                      GError **error)
 {
-    if (!io_write(output->fd, buffer, bytes, error)) {
+    if ((output->quota && !io_quota_take(output->quota, bytes, error)) ||
+        !io_write(output->fd, buffer, bytes, error)) {
         g_prefix_error(error, "cannot write '%s': ", io_output_path(output));
         return false;
     }

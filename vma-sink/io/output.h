@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "io/quota.h"
+
 typedef struct IoOutput IoOutput;
 
 /*
@@ -30,6 +32,9 @@ IoOutput *io_output_new(const char *path, bool overwrite, GError **error);
 /* Discards the output unless it was finished. */
 void io_output_free(IoOutput *output);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoOutput, io_output_free)
+
+/* From now on appending takes from QUOTA, which is borrowed. */
+void io_output_set_quota(IoOutput *output, IoQuota *quota);
 
 /* Appends.  Ownership of the buffer stays with the caller. */
 bool io_output_write(IoOutput *output, const void *buffer, size_t bytes,

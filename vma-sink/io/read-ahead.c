@@ -43,6 +43,7 @@ struct IoReadAhead {
     /* Set at creation, never changed. */
     int fd;                     /* borrowed */
     int stop_fd;                /* an eventfd */
+    unsigned stall_seconds;     /* 0: it may take any time */
     size_t piece_bytes;
     uint8_t *memory;            /* of all buffers */
     IoSpool *spool;             /* NULL: there is none */
@@ -135,6 +136,12 @@ static Piece *piece_to_fill(IoReadAhead *a)
     return NULL;
 }
 
+static bool wait_for_bytes(const IoReadAhead *a, GError **error)
+{
+    return a->stall_seconds == 0 ||
+           io_wait_readable(a->fd, a->stop_fd, a->stall_seconds, error);
+}
+
 static void *work(void *opaque)
 {
     IoReadAhead *a = opaque;
@@ -142,12 +149,14 @@ static void *work(void *opaque)
 
     g_mutex_lock(&a->lock);
     while (!a->ended && (piece = piece_to_fill(a))) {
-        size_t got;
+        size_t got = 0;
         GError *error = NULL;
 
         g_mutex_unlock(&a->lock);
-        io_read_or_stop(a->fd, a->stop_fd, piece->buffer + piece->bytes,
-                        a->piece_bytes - piece->bytes, &got, &error);
+        (void)(wait_for_bytes(a, &error) &&
+               io_read_or_stop(a->fd, a->stop_fd,
+                               piece->buffer + piece->bytes,
+                               a->piece_bytes - piece->bytes, &got, &error));
         g_mutex_lock(&a->lock);
         piece->bytes += got;
         a->bytes += got;
@@ -219,6 +228,7 @@ IoReadAhead *io_read_ahead_new(int fd, const IoReadAheadOptions *options,
 
     a->fd = fd;
     a->stop_fd = -1;
+    a->stall_seconds = options->stall_seconds;
     a->piece_bytes = options->piece_bytes;
     a->free_buffers = g_ptr_array_new();
     g_queue_init(&a->pieces);

@@ -25,6 +25,7 @@ typedef struct IoReadAheadOptions {
     unsigned pieces;            /* of memory: at least 2, or 3 with a folder */
     const char *spool_folder;   /* NULL: no temporary file */
     uint64_t spool_bytes;       /* its limit; UINT64_MAX: none */
+    unsigned stall_seconds;     /* without a byte: INCOMPLETE; 0: any time */
 } IoReadAheadOptions;
 
 /* Starts to read.  The descriptor is borrowed. */

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "backup/info.h"
+#include "io/quota.h"
 #include "vma/seekable.h"
 
 typedef struct SinkFormat SinkFormat;
@@ -32,6 +33,7 @@ typedef struct SinkOptions {
     const char *path;
     bool overwrite;             /* it may exist: finish() replaces it */
     const VmaSeekableOptions *seekable;     /* NULL: not compressed */
+    IoQuota *quota;             /* of an archive; outlives it; NULL: none */
 } SinkOptions;
 
 struct SinkFormat {

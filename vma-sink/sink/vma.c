@@ -24,6 +24,7 @@ static SinkOutput *vma_open(const SinkOptions *options, GError **error)
     if (!file) {
         return NULL;
     }
+    io_output_set_quota(file, options->quota);
     v = g_new0(VmaOutput, 1);
     v->common.format = &sink_format_vma;
     v->file = file;
