@@ -3,14 +3,17 @@
  * vma-restore: archive -> list, configs, check, disks, NBD.
  */
 #include <glib.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/compress.h"
 #include "cli/progress.h"
 #include "confine/confine.h"
+#include "io/enter.h"
 #include "io/io.h"
 #include "io/zstd-writer.h"
 #include "restore/confine.h"
+#include "restore/forced.h"
 #include "restore/reindex.h"
 #include "restore/restore.h"
 
@@ -381,6 +384,45 @@ static bool run_serve(int argc, char **argv, GError **error)
     return restore_serve(&serve, error);
 }
 
+static bool run(int argc, char **argv, GError **error);
+
+static const char read_only_summary[] =
+    "For the forced command of a key of ssh: does what the client has asked for\n"
+    "(SSH_ORIGINAL_COMMAND), if that is exactly one of\n"
+    "  vma-restore list [--json] ARCHIVE\n"
+    "  vma-restore verify ARCHIVE\n"
+    "  vma-restore config ARCHIVE [NAME]\n"
+    "  vma-restore extract -d DISK=- [--range OFFSET:LENGTH] ARCHIVE\n"
+    "with an ARCHIVE of the folder DIR. Names are of letters, digits and . _ + -,\n"
+    "begin with a letter or a digit, and that of an archive ends in .vma or\n"
+    ".vma.zst.";
+
+static bool run_read_only(int argc, char **argv, GError **error)
+{
+    g_auto(GStrv) words = NULL;
+    g_autofree char **list = NULL;
+    guint count;
+    int fd;
+
+    if (!parse(argc, argv, no_options, "DIR", read_only_summary, 1, 1,
+               error)) {
+        return false;
+    }
+    fd = io_enter_folder(argv[1], error);
+    if (fd < 0) {
+        return false;
+    }
+    close(fd);
+    words = restore_forced(g_getenv("SSH_ORIGINAL_COMMAND"), error);
+    if (!words) {
+        return false;
+    }
+    /* The parser of options takes some out of its list. */
+    count = g_strv_length(words);
+    list = g_memdup2(words, sizeof(*words) * (count + 1));
+    return run(count, list, error);
+}
+
 static const struct {
     const char *name;
     bool (*run)(int argc, char **argv, GError **error);
@@ -392,6 +434,7 @@ static const struct {
     { "map", run_map },
     { "reindex", run_reindex },
     { "serve", run_serve },
+    { "read-only", run_read_only },
 };
 
 /* The command line has no known command, but may ask for help. */
@@ -407,7 +450,8 @@ static bool run_none(int argc, char **argv, GError **error)
                    "  extract ARCHIVE [FOLDER]   restore disks and configs\n"
                    "  map ARCHIVE                show what of a disk is stored\n"
                    "  reindex ARCHIVE OUTPUT     write it anew, with an index\n"
-                   "  serve ARCHIVE              serve disks over NBD",
+                   "  serve ARCHIVE              serve disks over NBD\n"
+                   "  read-only DIR              for a key of ssh: some of these",
                    error)) {
         return false;
     }
