@@ -14,8 +14,10 @@ if [ "${HOST_INSIDE:-}" != yes ]; then
 fi
 . "$(dirname "$0")/lib.sh"
 
-SSHD=$(PATH=$PATH:/usr/sbin:/sbin type -P sshd) && type -P ssh > /dev/null ||
+SSHD=$(PATH=$PATH:/usr/sbin:/sbin type -P sshd)
+if [ -z "$SSHD" ] || ! type -P ssh > /dev/null; then
     skip 'there is no sshd or no ssh (openssh-server, openssh-client)'
+fi
 # What is ours may be below /root.
 mkdir programs etc
 cp "$VMA_DUMP" "$VMA_SINK" "$VMA_RESTORE" programs

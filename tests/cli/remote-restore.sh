@@ -40,6 +40,7 @@ rm store/cut.vma
 
 # Nothing else.
 before=$(find . ! -name out ! -name err -printf '%p %s %T@\n')
+# shellcheck disable=SC2016 # that is it
 hostile=(
     '' 'id' 'cat store/a.vma' 'vma-restore' 'vma-restore list'
     'vma-restore extract a.vma' 'vma-restore extract a.vma .'

@@ -13,8 +13,10 @@
 #
 # The programs are in $PATH on both sides.
 
-SSHD=$(PATH=$PATH:/usr/sbin:/sbin type -P sshd) && type -P ssh > /dev/null ||
+SSHD=$(PATH=$PATH:/usr/sbin:/sbin type -P sshd)
+if [ -z "$SSHD" ] || ! type -P ssh > /dev/null; then
     skip 'there is no sshd or no ssh (openssh-server, openssh-client)'
+fi
 
 # sshd wants to find this one, which is else made when a machine starts.
 if [ "$(id -u)" = 0 ] && ! [ -d /run/sshd ]; then
