@@ -386,6 +386,52 @@ def test_dump_waits_for_answer(t):
           'the disks differ')
 
 
+def command(t, chain, *lines):
+    """Start vma-dump with a command, a script of these lines, whose process is
+    then in the file "pid"; and return it"""
+    path = t.path('command')
+    with open(path, 'w', encoding='utf-8') as script:
+        script.write('\n'.join(['#!/bin/sh', "echo $$ > '%s'" % t.path('pid'),
+                                *lines, '']))
+    os.chmod(path, 0o755)
+    return chain.start('vma-dump', '--qmp', chain.socket, '--to',
+                       "'%s'" % path)
+
+
+def test_dump_to_command(t):
+    """With --to QEMU writes to the command, and what its vma-sink says of the
+    archive is what vma-dump says."""
+    chain, data, before = two_disks(t)
+    sink = "exec '%s' -o '%s'" % (chain.programs['vma-sink'], chain.archive)
+    chain.ends(command(t, chain, sink), 'vma-dump', 0, 'committed: ')
+    check(chain.restored() == {'d0': data[0], 'd1': data[1]},
+          'the disks differ')
+    equal(chain.vm.leftovers(), before, 'nodes, jobs, descriptors')
+    chain.ends(command(t, chain, 'read line', sink), 'vma-dump', 1,
+               'not committed: QEMU failed: ')
+    chain.ends(command(t, chain, 'exit 3'), 'vma-dump', 1,
+               'has ended with exit code 3')
+    equal(chain.vm.leftovers(), before, 'nodes, jobs, descriptors')
+
+
+def test_command_is_killed(t):
+    """A command that dies when it has read all has not said whether it has
+    stored it."""
+    chain, _data, before = two_disks(t)
+    got = t.raw('got', b'')
+    dump = command(t, chain, "exec cat > '%s'" % got)
+    end = b''
+    while not end.startswith(b'QBSr\4'):
+        time.sleep(0.01)
+        with open(got, 'rb') as file:
+            end = file.read()[-80:]
+    with open(t.path('pid'), encoding='ascii') as file:
+        os.kill(int(file.read()), signal.SIGKILL)
+    chain.ends(dump, 'vma-dump', 5, 'it is not known whether')
+    check('was killed by SIGKILL' in chain.said('vma-dump'), 'no reason')
+    equal(chain.vm.leftovers(), before, 'nodes, jobs, descriptors')
+
+
 def test_qemu_is_killed(t):
     """When QEMU is killed, vma-sink stores nothing and says that the stream
     ended early, and so does vma-dump."""
