@@ -97,11 +97,6 @@ file /usr/bin/time time
 END
     ;;
     # Not of "make check": Debian's package starts a server at once.
-    ssh) cat <<'END'
-cmd ssh openssh-client
-file /usr/sbin/sshd openssh-server
-END
-    ;;
     lint) cat <<'END'
 cmd cppcheck cppcheck
 cmd shellcheck shellcheck
