@@ -105,7 +105,7 @@ for group in "$@"; do
             run_qemu "$series"
         done
         ;;
-    faults) run_tap faults python3 tests/faults/run.py -n 4 ;;
+    faults) run_tap faults python3 tests/faults/run.py -n 3 ;;
     *) echo "unknown group '$group'" >&2; exit 2 ;;
     esac
 done
