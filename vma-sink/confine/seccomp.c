@@ -57,7 +57,8 @@ static const char *const allowed[] = {
     "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "fchmod",
     "fchmodat", "fchmodat2", "fchown", "fchown32", "utimensat",
     "utimensat_time64", "umask", "flock", "fcntl", "fcntl64", "dup", "dup2",
-    "dup3",
+    "dup3", "chdir", "fchdir", "fsetxattr", "fgetxattr", "fremovexattr",
+    "getxattr", "lgetxattr",
     /* Waiting, and what is waited for. */
     "poll", "ppoll", "ppoll_time64", "select", "_newselect", "pselect6",
     "pselect6_time64", "epoll_create", "epoll_create1", "epoll_ctl",
