@@ -13,8 +13,10 @@ PLUGIN=$B/nbdkit-vma-plugin.so
 needs nbdkit nbdinfo nbdcopy
 [ -e "$PLUGIN" ] || skip "no plugin: it was built without nbdkit-plugin-dev"
 
-# It would have to be preloaded into nbdkit and all that it runs, which hang.
-! ldd "$PLUGIN" | grep -q libasan || skip "nbdkit takes no plugin with ASan"
+# nbdkit is built without ASan, and not all that it runs can stand that to be
+# preloaded.  A plugin that brings it along goes without the checks of the heap,
+# not without the others.
+export ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0
 
 mkvma=$ROOT/tests/lib/mkvma.py
 make_archives() {
