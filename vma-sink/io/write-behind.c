@@ -16,13 +16,14 @@
 #define SLOTS 3u
 
 typedef struct Slot {
-    uint8_t *buffer;
+    uint8_t *buffer;            /* NULL: not needed yet */
     size_t bytes;
     GError *error;              /* of its write */
 } Slot;
 
 struct IoWriteBehind {
     IoOutput *output;           /* borrowed */
+    size_t room_bytes;
     IoRing *ring;               /* NULL: the caller writes the first slot */
     Slot slots[SLOTS];
 };
@@ -58,10 +59,7 @@ IoWriteBehind *io_write_behind_new(IoOutput *output, size_t room_bytes,
     void *no_worker = NULL;
 
     b->output = output;
-    /* What is never written to takes no memory from the system. */
-    for (unsigned i = 0; i < SLOTS; i++) {
-        b->slots[i].buffer = g_malloc(room_bytes);
-    }
+    b->room_bytes = room_bytes;
     if (is_file(output)) {
         b->ring = io_ring_new(write_slot, b, &no_worker, 1, SLOTS, error);
         if (!b->ring) {
@@ -102,16 +100,20 @@ static bool retire_oldest(IoWriteBehind *b, GError **error)
 
 uint8_t *io_write_behind_room(IoWriteBehind *b, GError **error)
 {
-    if (!b->ring) {
-        return b->slots[0].buffer;
-    }
+    Slot *slot;
+
     /* Also what is written already, for an error of it to be told soon. */
-    while (io_ring_is_full(b->ring) || io_ring_is_ready(b->ring)) {
+    while (b->ring &&
+           (io_ring_is_full(b->ring) || io_ring_is_ready(b->ring))) {
         if (!retire_oldest(b, error)) {
             return NULL;
         }
     }
-    return slot_of(b, io_ring_next(b->ring))->buffer;
+    slot = b->ring ? slot_of(b, io_ring_next(b->ring)) : &b->slots[0];
+    if (!slot->buffer) {
+        slot->buffer = g_malloc(b->room_bytes);
+    }
+    return slot->buffer;
 }
 
 bool io_write_behind_give(IoWriteBehind *b, size_t bytes, GError **error)
