@@ -34,7 +34,7 @@ same vma-dump.1
 of_help "$VMA_SINK" > help
 same vma-sink.1
 commands=$("$VMA_RESTORE" --help |
-    sed -n '/^Commands/,/^$/s/^  \([a-z]*\) .*/\1/p')
+    sed -n '/^Commands/,/^$/s/^  \([a-z-]*\) .*/\1/p')
 [ "$(wc -w <<< "$commands")" -ge 6 ] || fail "which commands? $commands"
 {
     of_help "$VMA_RESTORE"

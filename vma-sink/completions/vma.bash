@@ -65,7 +65,7 @@ _vma() {
             fi
         done
         if [[ -z $command && $cur != -* ]]; then
-            _vma_words 'list config verify extract map reindex serve'
+            _vma_words 'list config verify extract map reindex serve read-only'
             return
         fi
     elif [[ $option = -U ]]; then
