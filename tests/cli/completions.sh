@@ -27,7 +27,7 @@ offered folder one.vma two.vma.zst
 offers vma-restore extract --sal
 offered --salvage
 offers vma-restore list --
-offered --help --json --version
+offered --help --json --no-confine --version
 offers vma-sink --buf
 offered --buffer=
 offers vma-sink --progress = j
