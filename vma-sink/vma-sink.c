@@ -23,6 +23,7 @@
 #include "io/io.h"
 #include "io/pace.h"
 #include "io/read-ahead.h"
+#include "io/stale.h"
 #include "sink/copy.h"
 #include "sink/format.h"
 #include "sink/receive.h"
@@ -136,7 +137,12 @@ static SinkOutput *open_output(const SinkFormat *format, GError **error)
         .quota = receive_folder ? &quota : NULL,
     };
 
-    cli_remove_stale(output_path);
+    /* A client is not told what else there is. */
+    if (receive_folder) {
+        io_stale_remove(output_path, NULL, NULL);
+    } else {
+        cli_remove_stale(output_path);
+    }
     return format->open(&sink, error);
 }
 

@@ -134,7 +134,9 @@ static void look_at(int folder_fd, const char *folder, const char *name,
         (flock(fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)) {
         removed = has_our_mark(fd) &&
                   remove_temp(folder_fd, name, fd, S_ISDIR(st.st_mode));
-        func(path, removed, opaque);
+        if (func) {
+            func(path, removed, opaque);
+        }
     }
     close(fd);
 }

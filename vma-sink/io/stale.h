@@ -34,7 +34,8 @@ typedef void IoStaleFunc(const char *path, bool removed, void *opaque);
 /*
  * Looks through the folder that PATH is in for temporary files and folders, of
  * any name's, and removes those that are surely nobody's.  Those of other users
- * are none of our business.  A folder that can't be read is no error here.
+ * are none of our business.  A folder that can't be read is no error here.  FUNC
+ * may be NULL.
  */
 void io_stale_remove(const char *path, IoStaleFunc *func, void *opaque);
 
