@@ -207,7 +207,10 @@ BackupInfo *vma_header_decode_damaged(const uint8_t *data, size_t bytes,
     return g_steal_pointer(&info);
 }
 
-/* Appends a blob, in two parts, and returns its offset in the blob buffer. */
+/*
+ * Appends a blob, in two parts, and returns its offset in the blob buffer, as a
+ * field has it.  (GLib's macro for that may evaluate its argument four times.)
+ */
 static uint32_t append_blob(GByteArray *out, const void *data, size_t bytes)
 {
     uint32_t offset = out->len - sizeof(VmaHeader);
@@ -217,7 +220,7 @@ static uint32_t append_blob(GByteArray *out, const void *data, size_t bytes)
     if (bytes) {
         g_byte_array_append(out, data, bytes);
     }
-    return offset;
+    return GUINT32_TO_BE(offset);
 }
 
 static bool check_encodable(const BackupInfo *info, GError **error)
@@ -282,16 +285,16 @@ GByteArray *vma_header_encode(const BackupInfo *info, GError **error)
         gsize bytes;
         const void *data = g_bytes_get_data(config->data, &bytes);
 
-        header->config_names[i] = GUINT32_TO_BE(
-            append_blob(out, config->name, strlen(config->name) + 1));
-        header->config_data[i] = GUINT32_TO_BE(append_blob(out, data, bytes));
+        header->config_names[i] =
+            append_blob(out, config->name, strlen(config->name) + 1);
+        header->config_data[i] = append_blob(out, data, bytes);
     }
     for (guint i = 0; i < info->devices->len; i++) {
         const BackupDevice *device = g_ptr_array_index(info->devices, i);
         VmaDeviceInfo *entry = &header->devices[device->id];
 
-        entry->name = GUINT32_TO_BE(
-            append_blob(out, device->name, strlen(device->name) + 1));
+        entry->name =
+            append_blob(out, device->name, strlen(device->name) + 1);
         entry->size_bytes = GUINT64_TO_BE(device->size_bytes);
     }
     blob_end = out->len;
