@@ -209,7 +209,8 @@ check-fuzz: $(FUZZERS:%=$(B)/fuzz/%)
 		$(B)/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -max_len=200000 \
 			-rss_limit_mb=1024 -print_final_stats=1 \
 			-artifact_prefix=$(B)/fuzz/found-$$fuzzer- \
-			$(B)/fuzz/corpus-$$fuzzer tests/fuzz/corpus tests/data/stream; \
+			$(B)/fuzz/corpus-$$fuzzer \
+			tests/fuzz/corpus/$$fuzzer tests/data/stream; \
 	done
 
 # Both print the build folder on standard output.

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs a fuzz entry point over files, one test for each folder given: what was
- * once found, and what the fuzzers have learnt, again on every "make check".
+ * Runs a fuzz entry point over files, one test for each folder: what was once
+ * found, and what the fuzzers have learnt, again on every "make check".  Its
+ * own corpus has the fuzzer's name, which is behind the last "replay-" of the
+ * program's.
  */
+#include <string.h>
+
 #include "input.h"
 
 static void replay(gconstpointer data)
@@ -28,8 +32,11 @@ static void replay(gconstpointer data)
 
 int main(int argc, char **argv)
 {
-    static const char *const folders[] = { "tests/data/stream",
-                                           "tests/fuzz/corpus" };
+    g_autofree char *program = g_path_get_basename(argv[0]);
+    const char *mark = g_strrstr(program, "replay-");
+    g_autofree char *corpus = g_build_filename(
+        "tests/fuzz/corpus", mark ? mark + strlen("replay-") : "", NULL);
+    const char *const folders[] = { "tests/data/stream", corpus };
 
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
