@@ -69,7 +69,7 @@ PRELOADED = $(B)/tests/fault.so $(B)/tests/intruder.so
 BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 	$(wildcard tests/bench/*.c))
 
-.PHONY: all help setup check check-built check-asan check-faults check-fuzz \
+.PHONY: all help setup check check-built check-asan check-faults check-fuzz coverage \
 	demo-built check-unit check-cli check-qemu demo bench lint qemu qemu-tools \
 	install install-vma uninstall uninstall-vma deb check-deb clean FORCE
 .DELETE_ON_ERROR:
@@ -92,6 +92,7 @@ help:
 	@echo 'make check-asan   the tests without QEMU, under ASan and UBSan'
 	@echo 'make check-faults FAULTS ($(FAULTS)) faults of each kind, with a table of their ends'
 	@echo 'make check-fuzz   fuzz for FUZZ_SECONDS ($(FUZZ_SECONDS)) each; needs clang'
+	@echo 'make coverage     which lines the unit tests and the corpus run'
 	@echo 'make bench        measure speed and memory'
 	@echo 'make lint         static analysis'
 	@echo 'make setup        install the Debian packages that all this needs'
@@ -201,6 +202,15 @@ check-asan:
 FAULTS ?= 50
 check-faults: all $(PRELOADED)
 	B=$(abspath $(B)) tests/faults/run.py -n $(FAULTS)
+
+# Of the unit tests and the fuzzers' corpus; with the programs' own tests, too:
+# make coverage COVERAGE='check-unit check-cli'
+COVERAGE ?= check-unit
+coverage:
+	find $(B)/coverage -name '*.gcda' -delete 2>/dev/null || true
+	$(MAKE) B=$(B)/coverage CFLAGS='-O0 -g --coverage -DCONFINE_INSTRUMENTED \
+		-fprofile-update=atomic' $(COVERAGE)
+	tests/coverage.sh $(B)/coverage/obj/vma-sink
 
 FUZZ_SECONDS ?= 60
 check-fuzz: $(FUZZERS:%=$(B)/fuzz/%)
