@@ -91,6 +91,30 @@ static void test_same_as_plain_array(void)
     assert_missing_runs(set, plain, count);
 }
 
+/* The same where little of each stretch is seen, up to more than a little. */
+static void test_few_of_each_chunk(void)
+{
+    const uint64_t count = 3 * CHUNK + 20;
+    g_autofree bool *plain = g_new0(bool, count);
+    g_autoptr(ClusterSet) set = cluster_set_new(count);
+
+    for (int i = 0; i < 60; i++) {
+        uint64_t n = 1 + i % 3;
+        uint64_t first = g_test_rand_int_range(0, count - n + 1);
+        uint64_t c = first, duplicate = UINT64_MAX;
+
+        while (c < first + n && !plain[c]) {
+            plain[c++] = true;
+        }
+        g_assert_true(cluster_set_add_run(set, first, n, &duplicate) ==
+                      (c == first + n));
+        g_assert_cmpuint(duplicate, ==, c == first + n ? UINT64_MAX : c);
+        g_assert_false(cluster_set_add_run(set, first, 1, &duplicate));
+        g_assert_cmpuint(duplicate, ==, first);
+        assert_missing_runs(set, plain, count);
+    }
+}
+
 static void test_largest_device(void)
 {
     const uint64_t count = UINT64_C(1) << 32;
@@ -117,6 +141,7 @@ int main(int argc, char **argv)
     g_test_add_func("/clusters/duplicate-is-named", test_duplicate_is_named);
     g_test_add_func("/clusters/missing-is-found", test_missing_is_found);
     g_test_add_func("/clusters/same-as-plain-array", test_same_as_plain_array);
+    g_test_add_func("/clusters/few-of-each-chunk", test_few_of_each_chunk);
     g_test_add_func("/clusters/largest-device", test_largest_device);
     g_test_add_func("/clusters/empty", test_empty);
     return g_test_run();
