@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs a program within limits, and tells what it took."""
+import os
+import resource
+import subprocess
+import tempfile
+from collections import namedtuple
+
+# Of a program that hangs, no more.
+SECONDS = 200
+Result = namedtuple('Result', 'code out err kib')
+
+
+def is_sanitized(program):
+    """A sanitizer takes memory, and addresses, of its own."""
+    return b'libasan' in subprocess.run(['ldd', program], check=False,
+                                        stdout=subprocess.PIPE).stdout
+
+
+def run(command, *, stdin=None, file_bytes=None, memory_bytes=None):
+    """
+    STDIN is the path of a file.  FILE_BYTES is how large a file may become,
+    MEMORY_BYTES how many addresses there are.
+    """
+    def limit():
+        if file_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+        if memory_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_AS,
+                               (memory_bytes, memory_bytes))
+
+    with open(stdin or os.devnull, 'rb') as source, \
+            tempfile.TemporaryFile() as out, \
+            tempfile.TemporaryFile() as err, \
+            subprocess.Popen(['timeout', str(SECONDS), *command],
+                             stdin=source, stdout=out, stderr=err,
+                             preexec_fn=limit) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        return Result(process.returncode, out.read(), err.read(),
+                      usage.ru_maxrss)
+
+
+def stored_bytes(folder):
+    """What the files below it take of the disk."""
+    return sum(os.lstat(os.path.join(path, name)).st_blocks * 512
+               for path, _, names in os.walk(folder) for name in names)
+
+
+def folder_for_large_files():
+    """A temporary folder that can have sparse files of 256 TiB, if any can."""
+    for parent in (None, '/dev/shm'):
+        folder = tempfile.TemporaryDirectory(dir=parent)
+        try:
+            path = os.path.join(folder.name, 'x')
+            with open(path, 'wb') as file:
+                file.truncate(1 << 48)
+            os.unlink(path)
+            return folder
+        except OSError:
+            os.unlink(path)
+            folder.cleanup()
+    return None
