@@ -115,6 +115,51 @@ static void test_few_of_each_chunk(void)
     }
 }
 
+/* More of them than are looked through for the next one. */
+static void test_many_chunks(void)
+{
+    const uint64_t count = 400 * CHUNK;
+    g_autofree bool *plain = g_new0(bool, count);
+    g_autoptr(ClusterSet) set = cluster_set_new(count);
+    uint64_t duplicate;
+
+    for (uint64_t c = 5; c < count; c += CHUNK + 1) {
+        g_assert_true(cluster_set_add_run(set, c, 1, &duplicate));
+        plain[c] = true;
+        if (c / CHUNK % 40 == 0) {
+            assert_missing_runs(set, plain, count);
+        }
+    }
+    /* Whole ones, up to one that is not. */
+    g_assert_false(cluster_set_add_run(set, 0, count, &duplicate));
+    g_assert_cmpuint(duplicate, ==, 5);
+    for (uint64_t c = 0; c < 5; c++) {
+        plain[c] = true;
+    }
+    assert_missing_runs(set, plain, count);
+}
+
+/* Of runs of whole chunks, too, the first duplicate is named. */
+static void test_whole_chunks(void)
+{
+    const uint64_t count = 20 * CHUNK + 9;
+    g_autoptr(ClusterSet) set = cluster_set_new(count);
+    uint64_t duplicate;
+
+    g_assert_true(cluster_set_add_run(set, 7 * CHUNK, 2 * CHUNK, &duplicate));
+    g_assert_true(cluster_set_add_run(set, 15 * CHUNK + 3, 1, &duplicate));
+    g_assert_false(cluster_set_add_run(set, CHUNK, 10 * CHUNK, &duplicate));
+    g_assert_cmpuint(duplicate, ==, 7 * CHUNK);
+    g_assert_cmpuint(cluster_set_missing(set), ==, count - 8 * CHUNK - 1);
+    g_assert_false(cluster_set_add_run(set, 9 * CHUNK, count - 9 * CHUNK,
+                                       &duplicate));
+    g_assert_cmpuint(duplicate, ==, 15 * CHUNK + 3);
+    g_assert_true(cluster_set_add_run(set, 15 * CHUNK + 4,
+                                      count - 15 * CHUNK - 4, &duplicate));
+    g_assert_cmpuint(cluster_set_first_missing(set), ==, 0);
+    g_assert_cmpuint(cluster_set_missing(set), ==, CHUNK);
+}
+
 static void test_largest_device(void)
 {
     const uint64_t count = UINT64_C(1) << 32;
@@ -142,6 +187,8 @@ int main(int argc, char **argv)
     g_test_add_func("/clusters/missing-is-found", test_missing_is_found);
     g_test_add_func("/clusters/same-as-plain-array", test_same_as_plain_array);
     g_test_add_func("/clusters/few-of-each-chunk", test_few_of_each_chunk);
+    g_test_add_func("/clusters/many-chunks", test_many_chunks);
+    g_test_add_func("/clusters/whole-chunks", test_whole_chunks);
     g_test_add_func("/clusters/largest-device", test_largest_device);
     g_test_add_func("/clusters/empty", test_empty);
     return g_test_run();

@@ -11,6 +11,7 @@
 
 #define CHUNK_CLUSTERS (UINT64_C(1) << 12)
 #define FEW_MAX 8
+#define LOOK_AT_MAX 256
 #define WORD_BITS 64
 #define CHUNK_WORDS (CHUNK_CLUSTERS / WORD_BITS)
 
@@ -50,7 +51,7 @@ static void set_chunk(ClusterSet *set, uint64_t index, Chunk *chunk)
     g_hash_table_insert(set->chunks, GUINT_TO_POINTER(index), chunk);
 }
 
-/* Of a chunk that is absent or has been filled. */
+/* Of a chunk that has been filled. */
 static void set_full(ClusterSet *set, uint64_t index)
 {
     uint64_t duplicate;
@@ -59,6 +60,27 @@ static void set_full(ClusterSet *set, uint64_t index)
     g_hash_table_remove(set->chunks, GUINT_TO_POINTER(index));
     ok = cluster_set_add_run(set->full, index, 1, &duplicate);
     g_assert(ok);
+}
+
+/*
+ * How many chunks from an absent one on are absent, at the most MAX; where there
+ * are many others it is not worth to look further than at this one.
+ */
+static uint64_t absent_run(const ClusterSet *set, uint64_t index, uint64_t max)
+{
+    GHashTableIter iter;
+    gpointer key;
+
+    if (g_hash_table_size(set->chunks) > LOOK_AT_MAX) {
+        return 1;
+    }
+    g_hash_table_iter_init(&iter, set->chunks);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        if (GPOINTER_TO_UINT(key) > index) {
+            max = MIN(max, GPOINTER_TO_UINT(key) - index);
+        }
+    }
+    return max;
 }
 
 ClusterSet *cluster_set_new(uint64_t count)
@@ -202,29 +224,59 @@ static bool add_part(ClusterSet *set, uint64_t index, Chunk *chunk,
     return ok;
 }
 
+/* All of absent chunks, of COUNT clusters; *added of them were. */
+static bool add_chunks(ClusterSet *set, uint64_t index, uint64_t count,
+                       uint64_t *added, uint64_t *duplicate)
+{
+    uint64_t chunks = absent_run(set, index,
+                                 count / CHUNK_CLUSTERS +
+                                 (count % CHUNK_CLUSTERS != 0));
+    bool ok = cluster_set_add_run(set->full, index, chunks, duplicate);
+
+    if (!ok) {
+        chunks = *duplicate - index;
+        *duplicate *= CHUNK_CLUSTERS;
+    }
+    *added = MIN(chunks * CHUNK_CLUSTERS, count);
+    set->seen += *added;
+    return ok;
+}
+
+/* Of the run as much as can be at once; *added of it was. */
+static bool add_some(ClusterSet *set, uint64_t first, uint64_t count,
+                     uint64_t *added, uint64_t *duplicate)
+{
+    uint64_t index = first / CHUNK_CLUSTERS;
+    uint64_t base = index * CHUNK_CLUSTERS;
+    Chunk *chunk = get_chunk(set, index);
+    uint64_t whole = first + count == set->count
+                     ? count : count / CHUNK_CLUSTERS * CHUNK_CLUSTERS;
+
+    if (!chunk && set->full && first == base && whole > 0) {
+        return add_chunks(set, index, whole, added, duplicate);
+    }
+    if (!chunk && is_full(set, index)) {
+        *duplicate = first;
+        return false;
+    }
+    *added = MIN(count, base + CHUNK_CLUSTERS - first);
+    if (!add_part(set, index, chunk, first - base, *added, duplicate)) {
+        *duplicate += base;
+        return false;
+    }
+    return true;
+}
+
 bool cluster_set_add_run(ClusterSet *set, uint64_t first, uint64_t count,
                          uint64_t *duplicate)
 {
-    g_assert(first <= set->count && count <= set->count - first);
-    while (count > 0) {
-        uint64_t index = first / CHUNK_CLUSTERS;
-        uint64_t base = index * CHUNK_CLUSTERS;
-        uint64_t n = MIN(count, base + CHUNK_CLUSTERS - first);
-        Chunk *chunk = get_chunk(set, index);
+    uint64_t added;
 
-        if (!chunk && is_full(set, index)) {
-            *duplicate = first;
+    g_assert(first <= set->count && count <= set->count - first);
+    for (; count > 0; first += added, count -= added) {
+        if (!add_some(set, first, count, &added, duplicate)) {
             return false;
         }
-        if (!chunk && set->full && n == chunk_size(set, index)) {
-            set_full(set, index);
-            set->seen += n;
-        } else if (!add_part(set, index, chunk, first - base, n, duplicate)) {
-            *duplicate += base;
-            return false;
-        }
-        first += n;
-        count -= n;
     }
     return true;
 }
@@ -262,6 +314,23 @@ static uint64_t bitmap_end(const Chunk *chunk, uint64_t from, bool *seen)
     return from + (word ? MIN(left, (unsigned)__builtin_ctzll(word)) : left);
 }
 
+static uint64_t stretch_end(const ClusterSet *set, uint64_t from, bool *seen);
+
+/* The same from a chunk on that is absent: where it and more like it end. */
+static uint64_t absent_end(const ClusterSet *set, uint64_t index, bool *seen)
+{
+    uint64_t end = index + 1;
+
+    *seen = false;
+    if (set->full) {
+        end = stretch_end(set->full, index, seen);
+    }
+    if (!*seen) {
+        end = index + absent_run(set, index, end - index);
+    }
+    return MIN(set->count, end * CHUNK_CLUSTERS);
+}
+
 /*
  * An end of the stretch of one kind, seen or missing, that FROM is in: what
  * follows may be of the same kind.
@@ -270,16 +339,15 @@ static uint64_t stretch_end(const ClusterSet *set, uint64_t from, bool *seen)
 {
     uint64_t index = from / CHUNK_CLUSTERS;
     uint64_t base = index * CHUNK_CLUSTERS;
-    uint64_t end = MIN(set->count, base + CHUNK_CLUSTERS);
     const Chunk *chunk = get_chunk(set, index);
 
     if (!chunk) {
-        *seen = is_full(set, index);
-        return end;
+        return absent_end(set, index, seen);
     }
-    return MIN(end, base + (chunk->is_bitmap
-                            ? bitmap_end(chunk, from - base, seen)
-                            : few_end(chunk, from - base, seen)));
+    return MIN(base + chunk_size(set, index),
+               base + (chunk->is_bitmap
+                       ? bitmap_end(chunk, from - base, seen)
+                       : few_end(chunk, from - base, seen)));
 }
 
 bool cluster_set_next_missing(const ClusterSet *set, uint64_t from,
