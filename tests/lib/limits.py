@@ -8,6 +8,7 @@ from collections import namedtuple
 
 # Of a program that hangs, no more.
 SECONDS = 200
+KEPT_BYTES = 1 << 20            # of what it prints
 Result = namedtuple('Result', 'code out err kib')
 
 
@@ -20,7 +21,7 @@ def is_sanitized(program):
 def run(command, *, stdin=None, file_bytes=None, memory_bytes=None):
     """
     STDIN is the path of a file.  FILE_BYTES is how large a file may become,
-    MEMORY_BYTES how many addresses there are.
+    but for standard output; MEMORY_BYTES how many addresses there are.
     """
     def limit():
         if file_bytes is not None:
@@ -30,16 +31,17 @@ def run(command, *, stdin=None, file_bytes=None, memory_bytes=None):
                                (memory_bytes, memory_bytes))
 
     with open(stdin or os.devnull, 'rb') as source, \
-            tempfile.TemporaryFile() as out, \
             tempfile.TemporaryFile() as err, \
             subprocess.Popen(['timeout', str(SECONDS), *command],
-                             stdin=source, stdout=out, stderr=err,
+                             stdin=source, stdout=subprocess.PIPE, stderr=err,
                              preexec_fn=limit) as process:
+        out = process.stdout.read(KEPT_BYTES)
+        while process.stdout.read(KEPT_BYTES):
+            pass
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
         err.seek(0)
-        return Result(process.returncode, out.read(), err.read(),
+        return Result(process.returncode, out, err.read(KEPT_BYTES),
                       usage.ru_maxrss)
 
 
