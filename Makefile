@@ -69,9 +69,10 @@ PRELOADED = $(B)/tests/fault.so $(B)/tests/intruder.so
 BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 	$(wildcard tests/bench/*.c))
 
-.PHONY: all help setup check check-built check-asan check-faults check-fuzz coverage \
-	demo-built check-unit check-cli check-qemu demo bench lint qemu qemu-tools \
-	install install-vma uninstall uninstall-vma deb check-deb clean FORCE
+.PHONY: all help setup check check-built check-asan check-faults check-fuzz \
+	check-differential coverage demo-built check-unit check-cli check-qemu demo \
+	bench lint qemu qemu-tools install install-vma uninstall uninstall-vma deb \
+	check-deb clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -92,6 +93,8 @@ help:
 	@echo 'make check-asan   the tests without QEMU, under ASan and UBSan'
 	@echo 'make check-faults FAULTS ($(FAULTS)) faults of each kind, with a table of their ends'
 	@echo 'make check-fuzz   fuzz for FUZZ_SECONDS ($(FUZZ_SECONDS)) each; needs clang'
+	@echo 'make check-differential'
+	@echo '                  archives at random ($(DIFFERENTIAL_ROUNDS)), by two readers'
 	@echo 'make coverage     which lines the unit tests and the corpus run'
 	@echo 'make bench        measure speed and memory'
 	@echo 'make lint         static analysis'
@@ -202,6 +205,12 @@ check-asan:
 FAULTS ?= 50
 check-faults: all $(PRELOADED)
 	B=$(abspath $(B)) tests/faults/run.py -n $(FAULTS)
+
+# The long run of what tests/cli/restore-differential.py does in "make check".
+DIFFERENTIAL_ROUNDS ?= 5000
+check-differential: all
+	SEED=random ROUNDS=$(DIFFERENTIAL_ROUNDS) VMA_RESTORE=$(B)/vma-restore \
+		tests/cli/restore-differential.py
 
 # Of the unit tests and the fuzzers' corpus; with the programs' own tests, too:
 # make coverage COVERAGE='check-unit check-cli'
