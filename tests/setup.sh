@@ -100,6 +100,7 @@ END
     lint) cat <<'END'
 cmd cppcheck cppcheck
 cmd shellcheck shellcheck
+cmd pyflakes3 pyflakes3
 END
     ;;
     *)

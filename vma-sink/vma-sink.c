@@ -143,6 +143,8 @@ static SinkOutput *open_output(const SinkFormat *format, GError **error)
     } else {
         cli_remove_stale(output_path);
     }
+    /* What is opened keeps copies of what it needs of this. */
+    /* cppcheck-suppress returnDanglingLifetime */
     return format->open(&sink, error);
 }
 

@@ -6,7 +6,6 @@ that are objects with the keys of progress.md, after success and after failure.
 import json
 import os
 import subprocess
-import sys
 import tempfile
 
 root = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')

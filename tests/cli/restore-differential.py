@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'lib'))
 sys.dont_write_bytecode = True
 import mkvma  # noqa: E402
 import readvma  # noqa: E402
-from mkvma import BLOCK, CLUSTER, Entry  # noqa: E402
+from mkvma import BLOCK, Entry  # noqa: E402
 from readvma import xxh3  # noqa: E402
 
 RESTORE = os.environ.get('VMA_RESTORE', 'build/vma-restore')

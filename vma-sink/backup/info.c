@@ -184,13 +184,33 @@ bool backup_info_take_configs(BackupInfo *info, const BackupInfo *other,
     return true;
 }
 
+/* The name is good and free. */
+static bool add_config_file(BackupInfo *info, const char *path,
+                            const char *name, GError **error)
+{
+    g_autofree char *data = NULL;
+    g_autoptr(GError) local = NULL;
+    gsize bytes;
+
+    if (!g_file_get_contents(path, &data, &bytes, &local)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "cannot read config: %s", local->message);
+        return false;
+    }
+    if (bytes > BACKUP_CONFIG_MAX_BYTES) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "cannot add config '%s': it has %zu bytes, more than %u",
+                    path, bytes, BACKUP_CONFIG_MAX_BYTES);
+        return false;
+    }
+    backup_info_add_config(info, name, data, bytes);
+    return true;
+}
+
 bool backup_info_load_config(BackupInfo *info, const char *path,
                              const char *name, GError **error)
 {
     g_autofree char *base = g_path_get_basename(path);
-    g_autofree char *data = NULL;
-    g_autoptr(GError) local = NULL;
-    gsize bytes;
 
     name = name ? name : base;
     if (!backup_name_is_valid(name, strlen(name))) {
@@ -200,20 +220,6 @@ bool backup_info_load_config(BackupInfo *info, const char *path,
                     name, NAME_MAX_BYTES);
         return false;
     }
-    if (!check_config_room(info, name, error)) {
-        return false;
-    }
-    if (!g_file_get_contents(path, &data, &bytes, &local)) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "cannot read config: %s", local->message);
-        return false;
-    }
-    if (bytes > BACKUP_CONFIG_MAX_BYTES) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "cannot add config '%s': it has %zu bytes, more than %d",
-                    path, bytes, BACKUP_CONFIG_MAX_BYTES);
-        return false;
-    }
-    backup_info_add_config(info, name, data, bytes);
-    return true;
+    return check_config_room(info, name, error) &&
+           add_config_file(info, path, name, error);
 }

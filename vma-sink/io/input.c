@@ -365,15 +365,13 @@ static bool pass_over(IoInput *in, GError **error)
 static bool next_piece(IoInput *in, GError **error)
 {
     GError *local = NULL;
-    bool ok;
 
     if (in->kind == INPUT_FRAMES) {
-        ok = next_frame(in, &local);
-    } else {
-        ok = (in->ahead || start_stream(in, &local)) &&
-             io_ahead_next(in->ahead, &in->piece, &in->piece_bytes, &local);
+        (void)next_frame(in, &local);
+    } else if (in->ahead || start_stream(in, &local)) {
+        (void)io_ahead_next(in->ahead, &in->piece, &in->piece_bytes, &local);
     }
-    if (!ok && !pass_over(in, &local)) {
+    if (local && !pass_over(in, &local)) {
         in->piece_bytes = 0;
         g_propagate_error(error, local);
         return false;
