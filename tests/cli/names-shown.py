@@ -12,6 +12,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'lib'))
+import limits  # noqa: E402
 import mkvma  # noqa: E402
 from mkvma import Entry  # noqa: E402
 
@@ -20,6 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
 RESTORE = os.environ.get('VMA_RESTORE', 'build/vma-restore')
 SINK = os.environ.get('VMA_SINK', 'build/vma-sink')
 OK, USAGE = 0, 2
+SANITIZED = limits.is_sanitized(RESTORE)
 
 spec = importlib.util.spec_from_file_location(
     'vectors', ROOT + '/tests/data/make-stream-vectors.py')
@@ -58,6 +60,8 @@ def check_archive(path, names):
                     ['extract', '-d', names[0] + b'=-'],
                     ['reindex', '-f', None, 'new.vma'], ['config', None, 'x'],
                     ['serve', '-d', names[0]], ['serve', '--run', 'true']):
+        if command[0] == 'serve' and SANITIZED:
+            continue            # nbdkit takes no plugin like that
         command = [path if word is None else word for word in command]
         result = run(RESTORE, *command, *([] if path in command else [path]))
         if result.returncode not in range(5):

@@ -181,7 +181,9 @@ def main():
             write(path, data)
             del data
             for command in COMMANDS:
-                check(name, path, command, kib)
+                # nbdkit takes no plugin with a sanitizer.
+                if command[0] != 'serve' or not SANITIZED:
+                    check(name, path, command, kib)
         os.chdir('/')
 
 

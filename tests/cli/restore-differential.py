@@ -7,7 +7,7 @@ and digests that are right again, and read by both: plain, from a pipe, and
 compressed in one frame, in several, and with an index; all of it, and a disk
 alone.  What both accept has to have the same bytes everywhere.
 
-ROUNDS is how many (200), SEED the first one's number (1), or "random".
+ROUNDS is how many (100), SEED the first one's number (1), or "random".
 """
 import os
 import random
@@ -24,7 +24,7 @@ from mkvma import BLOCK, Entry  # noqa: E402
 from readvma import xxh3  # noqa: E402
 
 RESTORE = os.environ.get('VMA_RESTORE', 'build/vma-restore')
-ROUNDS = int(os.environ.get('ROUNDS', '200'))
+ROUNDS = int(os.environ.get('ROUNDS', '100'))
 SEED = os.environ.get('SEED', '1')
 MARK = b'VMA+XXH3\0\0\0\1\0\0\0\0'
 USAGE, DAMAGED, INCOMPLETE = 2, 3, 4

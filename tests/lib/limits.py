@@ -6,6 +6,8 @@ import subprocess
 import tempfile
 from collections import namedtuple
 
+# A sanitizer's own exit code must not look like one of ours.
+os.environ.setdefault('ASAN_OPTIONS', 'exitcode=99')
 # Of a program that hangs, no more.
 SECONDS = 200
 KEPT_BYTES = 1 << 20            # of what it prints
