@@ -8,26 +8,44 @@
 #include <string.h>
 
 #include "util.h"
+#include "vma/seekable.h"
 #include "vma/writer.h"
+
+/* Which of COUNT clusters is the I-th in an archive. */
+typedef unsigned ArchiveOrder(unsigned i, unsigned count);
+
+/* From the front and the back in turn. */
+static inline unsigned archive_both_ends(unsigned i, unsigned count)
+{
+    return i % 2 ? count - 1 - i / 2 : i / 2;
+}
 
 /*
  * Writes one of a device 5 of SIZE bytes, and what it holds into CONTENT, zeroed
- * and padded to whole clusters: from the front and the back in turn, every third
- * zeroes, and with zero blocks.
+ * and padded to whole clusters: in that order, every third zeroes, and with zero
+ * blocks.
  */
-static inline void write_archive(const char *path, uint64_t size,
-                                 uint8_t *content)
+static inline void write_archive_as(const char *path, uint64_t size,
+                                    uint8_t *content, ArchiveOrder *order,
+                                    bool compressed)
 {
+    static const VmaSeekableOptions options = { 1, 2, 1 };
     g_autoptr(BackupInfo) info = backup_info_new();
     BackupDevice *device = backup_info_add_device(info, 5, "disk", size);
     unsigned clusters = backup_clusters(size);
-    IoOutput *output = io_output_new(path, false, NULL);
+    g_autoptr(IoOutput) output = io_output_new(path, false, NULL);
     g_autoptr(GError) error = NULL;
-    g_autoptr(VmaWriter) writer = vma_writer_new(info, output, &error);
+    g_autoptr(VmaParts) parts = NULL;
+    g_autoptr(VmaWriter) writer = NULL;
 
+    uuid_generate(info->uuid);
+    parts = compressed ? vma_seekable_new(output, info->uuid, &options, &error)
+                       : vma_parts_new_plain(output);
+    g_assert_no_error(error);
+    writer = vma_writer_new_parts(info, parts, &error);
     g_assert_no_error(error);
     for (unsigned i = 0; i < clusters; i++) {
-        unsigned number = i % 2 ? clusters - 1 - i / 2 : i / 2;
+        unsigned number = order(i, clusters);
         uint8_t *cluster = content + (size_t)number * VMA_CLUSTER_BYTES;
         size_t bytes = backup_run_bytes(size, number, 1);
         unsigned room;
@@ -43,7 +61,12 @@ static inline void write_archive(const char *path, uint64_t size,
     }
     g_assert_true(vma_writer_finish(writer, &error));
     g_assert_true(io_output_finish(output, &error));
-    io_output_free(output);
+}
+
+static inline void write_archive(const char *path, uint64_t size,
+                                 uint8_t *content)
+{
+    write_archive_as(path, size, content, archive_both_ends, false);
 }
 
 #endif /* TESTS_ARCHIVE_H */

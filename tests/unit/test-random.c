@@ -10,7 +10,8 @@
 #include "restore/scan.h"
 #include "vma/header.h"
 
-/* More extents than the cache keeps. */
+/* More extents than are kept. */
+#define EXTENTS 16u
 #define CLUSTERS 1300u
 #define SIZE ((uint64_t)CLUSTERS * VMA_CLUSTER_BYTES - 3000)
 
@@ -35,8 +36,7 @@ static Fixture *fixture_new(void)
     g_assert_nonnull(f->archive);
     f->index = restore_scan(f->archive, NULL);
     g_assert_nonnull(f->index);
-    f->random = restore_random_new(f->archive, f->index,
-                                   RESTORE_RANDOM_EXTENTS);
+    f->random = restore_random_new(f->archive, f->index, EXTENTS);
     return f;
 }
 

@@ -2,10 +2,10 @@
 /*
  * Reads an archive's disks at any place, through an index.  An extent is read
  * and verified as a whole when it is first used, and the last ones are kept.  Of
- * one that was verified and is not kept any more only the blocks that are wanted
- * are read again, and checked by themselves; else a disk whose clusters are
- * spread over the archive, as a guest has written to them, would take many times
- * the archive's size to read.
+ * one of a plain archive that was verified and is not kept any more only the
+ * blocks that are wanted are read again, and checked by themselves; else a disk
+ * whose clusters are spread over the archive, as a guest has written to them,
+ * would take many times the archive's size to read.
  *
  * One of these is for one thread at a time; several may share the archive and
  * the index, and what one has verified the others need not.
@@ -22,9 +22,6 @@
 #include "vma/index.h"
 
 typedef struct RestoreRandom RestoreRandom;
-
-/* What makes sense for one thread: 59 MiB, as far as extents are full. */
-#define RESTORE_RANDOM_EXTENTS 16u
 
 /*
  * Both are borrowed; INDEX is that of restore_scan(), and gets checks.  As many
@@ -44,14 +41,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestoreRandom, restore_random_free)
 bool restore_random_read(RestoreRandom *random, uint8_t device_id,
                          uint64_t offset, void *buffer, size_t bytes,
                          GError **error);
-
-/*
- * Tells that the bytes FROM to TO of a disk are going to be read, in order, and
- * nothing else, so that threads can decompress ahead.  At the beginning only,
- * and by one that has the archive to itself.
- */
-void restore_random_expect(RestoreRandom *random, uint8_t device_id,
-                           uint64_t from, uint64_t to);
 
 /* Whether an extent is kept, by its number in the index. */
 bool restore_random_has(const RestoreRandom *random, uint32_t extent);

@@ -20,7 +20,7 @@
 #include "cli/stale.h"
 #include "io/output.h"
 #include "restore/archive.h"
-#include "restore/random.h"
+#include "restore/order.h"
 #include "vma/index.h"
 #include "vma/writer.h"
 
@@ -240,7 +240,7 @@ static uint64_t count_zero(const VmaIndex *index, const BackupDevice *device,
                                       : end / VMA_CLUSTER_BYTES) - number;
 }
 
-static bool add_from(Reindex *x, RestoreRandom *random,
+static bool add_from(Reindex *x, RestoreOrder *order,
                      const BackupDevice *device, uint64_t number,
                      GError **error)
 {
@@ -248,9 +248,9 @@ static bool add_from(Reindex *x, RestoreRandom *random,
     uint8_t *to = vma_writer_room(x->writer, &room, error);
 
     if (!to ||
-        !restore_random_read(random, device->id, number * VMA_CLUSTER_BYTES,
-                             to, backup_run_bytes(device->size_bytes, number,
-                                                  1), error)) {
+        !restore_order_read(order, number * VMA_CLUSTER_BYTES, to,
+                            backup_run_bytes(device->size_bytes, number, 1),
+                            error)) {
         return false;
     }
     vma_writer_add_data(x->writer, device, number, 1);
@@ -258,7 +258,7 @@ static bool add_from(Reindex *x, RestoreRandom *random,
 }
 
 /* *bytes counts those of all disks. */
-static bool write_device(Reindex *x, RestoreRandom *random,
+static bool write_device(Reindex *x, RestoreOrder *order,
                          const VmaIndex *index, const BackupDevice *device,
                          uint64_t *bytes, GError **error)
 {
@@ -271,7 +271,7 @@ static bool write_device(Reindex *x, RestoreRandom *random,
 
         if (!(zero > 0 ? vma_writer_add_zero(x->writer, device, number, zero,
                                              error)
-                       : add_from(x, random, device, number, error))) {
+                       : add_from(x, order, device, number, error))) {
             return false;
         }
         *bytes += backup_run_bytes(device->size_bytes, number, count);
@@ -281,10 +281,20 @@ static bool write_device(Reindex *x, RestoreRandom *random,
     return true;
 }
 
+static bool sort_device(Reindex *x, VmaIndex *index,
+                        const BackupDevice *device, uint64_t *bytes,
+                        GError **error)
+{
+    g_autoptr(RestoreOrder) order = restore_order_new(
+        x->archive, index, device->id, 0, device->size_bytes,
+        RESTORE_ORDER_KEPT_BYTES, error);
+
+    return order && write_device(x, order, index, device, bytes, error);
+}
+
 static bool sort(Reindex *x, GError **error)
 {
     g_autoptr(VmaIndex) index = vma_index_new();
-    g_autoptr(RestoreRandom) random = NULL;
     uint64_t bytes = 0;
 
     progress_phase(x->options->progress, "verifying");
@@ -293,10 +303,9 @@ static bool sort(Reindex *x, GError **error)
     }
     progress_phase(x->options->progress, NULL);
     vma_index_finish(index);
-    random = restore_random_new(x->archive, index, RESTORE_RANDOM_EXTENTS);
     for (unsigned id = 0; id < BACKUP_DEVICE_IDS; id++) {
         if (x->devices[id] &&
-            !write_device(x, random, index, x->devices[id], &bytes, error)) {
+            !sort_device(x, index, x->devices[id], &bytes, error)) {
             return false;
         }
     }

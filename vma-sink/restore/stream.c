@@ -14,7 +14,7 @@
 #include "io/io.h"
 #include "io/output.h"
 #include "restore/check.h"
-#include "restore/random.h"
+#include "restore/order.h"
 #include "restore/scan.h"
 
 #define BUFFER_BYTES (1u << 20)
@@ -23,7 +23,7 @@ static const uint8_t zeroes[BUFFER_BYTES];
 
 typedef struct Stream {
     /* Set at creation, never changed. */
-    RestoreRandom *random;
+    RestoreOrder *order;
     const VmaIndex *index;
     uint8_t id;
     uint64_t from;              /* of the disk, the first byte */
@@ -59,8 +59,8 @@ static bool write_run(Stream *s, bool stored, uint64_t to, GError **error)
         size_t part = MIN(to - from, BUFFER_BYTES);
 
         if (stored
-            ? !restore_random_read(s->random, s->id, from, s->buffer, part,
-                                   error) || !write_stored(s, part, error)
+            ? !restore_order_read(s->order, from, s->buffer, part, error) ||
+              !write_stored(s, part, error)
             : !s->sparse &&
               !io_output_write(s->output, zeroes, part, error)) {
             return false;
@@ -105,7 +105,7 @@ static bool set_size(const Stream *s, GError **error)
 
 static bool run(Stream *s, Progress *progress, GError **error)
 {
-    restore_random_expect(s->random, s->id, s->from, s->to);
+    restore_order_expect(s->order);
     if (!set_size(s, error) || !write_all(s, progress, error)) {
         return false;
     }
@@ -121,7 +121,8 @@ bool restore_stream(const RestoreArchive *archive, const BackupDevice *device,
     g_autoptr(IoOutput) output = NULL;
     g_autoptr(VmaIndex) index = NULL;
     g_autofree uint8_t *buffer = g_malloc(BUFFER_BYTES);
-    g_autoptr(RestoreRandom) random = NULL;
+    g_autoptr(RestoreOrder) order = NULL;
+    uint64_t from, to;
     Stream s;
     bool ok;
 
@@ -132,15 +133,21 @@ bool restore_stream(const RestoreArchive *archive, const BackupDevice *device,
     if (!index) {
         return false;
     }
-    random = restore_random_new(archive, index, RESTORE_RANDOM_EXTENTS);
+    from = range ? range->offset : 0;
+    to = range ? range->offset + range->bytes :
+         restore_is_vmstate(device) ? vma_index_end(index, device->id)
+                                    : device->size_bytes;
+    order = restore_order_new(archive, index, device->id, from, to,
+                              RESTORE_ORDER_KEPT_BYTES, error);
+    if (!order) {
+        return false;
+    }
     s = (Stream) {
-        .random = random,
+        .order = order,
         .index = index,
         .id = device->id,
-        .from = range ? range->offset : 0,
-        .to = range ? range->offset + range->bytes :
-              restore_is_vmstate(device) ? vma_index_end(index, device->id)
-                                         : device->size_bytes,
+        .from = from,
+        .to = to,
         .output = output,
         .sparse = strcmp(target, "-") != 0,
         .buffer = buffer,

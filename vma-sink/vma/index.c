@@ -143,6 +143,18 @@ static Entry *find(const VmaIndex *index, uint8_t device_id, uint32_t cluster)
                   : NULL;
 }
 
+static VmaPlace place_of(const VmaIndex *index, const Entry *entry)
+{
+    return (VmaPlace) {
+        .extent = entry->extent,
+        .extent_offset = g_array_index(index->extents, uint64_t,
+                                       entry->extent),
+        .mask = entry->mask,
+        .first_block = entry->first_block,
+        .check = entry->check,
+    };
+}
+
 bool vma_index_find(const VmaIndex *index, uint8_t device_id, uint32_t cluster,
                     VmaPlace *place)
 {
@@ -151,14 +163,23 @@ bool vma_index_find(const VmaIndex *index, uint8_t device_id, uint32_t cluster,
     if (!entry) {
         return false;
     }
-    *place = (VmaPlace) {
-        .extent = entry->extent,
-        .extent_offset = g_array_index(index->extents, uint64_t,
-                                       entry->extent),
-        .mask = entry->mask,
-        .first_block = entry->first_block,
-        .check = entry->check,
-    };
+    *place = place_of(index, entry);
+    return true;
+}
+
+bool vma_index_next(const VmaIndex *index, uint8_t device_id, uint64_t from,
+                    uint32_t *cluster, VmaPlace *place)
+{
+    const GArray *device = index->devices[device_id];
+    guint i = device ? count_before(device, from) : 0;
+    const Entry *entry;
+
+    if (!device || i == device->len) {
+        return false;
+    }
+    entry = &g_array_index(device, Entry, i);
+    *cluster = entry->cluster;
+    *place = place_of(index, entry);
     return true;
 }
 

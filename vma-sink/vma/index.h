@@ -47,6 +47,10 @@ void vma_index_finish(VmaIndex *index);
 bool vma_index_find(const VmaIndex *index, uint8_t device_id, uint32_t cluster,
                     VmaPlace *place);
 
+/* The first cluster with data at or behind FROM; false: there is none. */
+bool vma_index_next(const VmaIndex *index, uint8_t device_id, uint64_t from,
+                    uint32_t *cluster, VmaPlace *place);
+
 /*
  * Whether a cluster with data is in EXTENT, by its number in the index, and
  * stands there as CLUSTER says.
