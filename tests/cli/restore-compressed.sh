@@ -84,8 +84,12 @@ for plain in ours.vma foreign.vma; do
     { printf '%b' "$skippable"; cat many.zst; } > before.zst
     { head -c 2000000 $plain | zstd -qc; printf '%b' "$skippable"
       tail -c +2000001 $plain | zstd -qc; } > between.zst
-    for file in one threads many behind before between; do
+    for file in one threads between; do
         reads $file.zst $plain 2
+    done
+    # Frames that have their sizes in them need no table.
+    for file in many behind before; do
+        reads $file.zst $plain 0
     done
     rm ./*.zst
 done

@@ -49,6 +49,7 @@ struct IoInput {
     InputKind kind;
     unsigned threads;
     bool seekable;              /* the file is */
+    bool bad_table;             /* it has a seek table that is wrong */
     uint64_t start;             /* of the input in the file; 0 with a table */
     uint64_t file_bytes;        /* from there on; 0: not known */
     uint8_t head[IO_INPUT_HEAD_BYTES];  /* what was read to look at it */
@@ -138,6 +139,7 @@ static bool look_at_end(IoInput *in, char **note, GError **error)
             return false;
         }
         *note = g_strdup(bad->message);
+        in->bad_table = true;
     }
     if (in->table && frames_fit(in)) {
         in->kind = INPUT_FRAMES;
@@ -446,6 +448,47 @@ bool io_input_lacks_table(const IoInput *in)
 {
     return in->seekable && in->kind == INPUT_STREAM && !in->table &&
            in->stream_frames > 1;
+}
+
+/* A table whose end is another one's: frames are found up to what is damaged. */
+static bool ends_alike(const IoZstdTable *a, const IoZstdTable *b)
+{
+    return io_zstd_table_frame(a, io_zstd_table_frames(a)).offset ==
+           io_zstd_table_frame(b, io_zstd_table_frames(b)).offset;
+}
+
+bool io_input_find_frames(IoInput *in, GError **error)
+{
+    g_autoptr(GError) none = NULL;
+    IoZstdTable *table;
+
+    g_assert(!in->expected);
+    if (in->kind == INPUT_PLAIN || !in->seekable || in->start > 0) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "it is no file of zstd");
+        return false;
+    }
+    if (!io_zstd_table_find(in->fd, in->file_bytes, IO_ZSTD_FRAME_MAX_BYTES,
+                            &table, &none)) {
+        /* Where a table is, frames should be. */
+        if (none->code == BACKUP_ERROR_DAMAGED && !in->bad_table &&
+            !in->table) {
+            none->code = BACKUP_ERROR_USAGE;
+        }
+        g_propagate_error(error, g_steal_pointer(&none));
+        return false;
+    }
+    if (in->kind == INPUT_FRAMES && !ends_alike(table, in->table)) {
+        io_zstd_table_free(table);
+        return true;
+    }
+    end_threads(in);
+    io_zstd_table_free(in->table);
+    in->table = table;
+    in->largest = 0;
+    (void)frames_fit(in);
+    in->kind = INPUT_FRAMES;
+    return true;
 }
 
 /* The frame that holds a byte of the content; it is not behind the last one. */

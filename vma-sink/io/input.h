@@ -49,6 +49,15 @@ bool io_input_read(IoInput *input, void *buffer, size_t bytes, size_t *got,
  */
 void io_input_stop(IoInput *input);
 
+/*
+ * Looks for the frames of a file of zstd whose seek table is missing or wrong, so
+ * that it can be read at any place, and no more by io_input_read().  A table that
+ * there is stays if not all of its frames are found.  False: it can't be read,
+ * or, of kind USAGE, it is no such file or has no frames for that, or, of kind
+ * DAMAGED, none although it has a table.
+ */
+bool io_input_find_frames(IoInput *input, GError **error);
+
 /* Whether it can be read at any place. */
 bool io_input_is_seekable(const IoInput *input);
 

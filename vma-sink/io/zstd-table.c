@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <string.h>
 #include <xxhash.h>
+#include <zstd.h>
 
 #include "backup/error.h"
 #include "io/io.h"
@@ -280,5 +281,141 @@ bool io_zstd_table_read(int fd, uint64_t file_bytes, IoZstdTable **table,
         return false;
     }
     *table = g_steal_pointer(&found);
+    return true;
+}
+
+/* --- Frames without a table --- */
+
+/* RFC 8878, 3.1.1: what has to be known of a frame to find its end. */
+typedef struct FrameStart {
+    bool skippable;
+    bool checksum;
+    uint64_t bytes;             /* of its header; of a skippable one, all */
+    uint64_t content_bytes;
+} FrameStart;
+
+#define FRAME_START_BYTES 18u   /* the largest header */
+#define BLOCK_HEADER_BYTES 3u
+#define FRAME_CHECKSUM_BYTES 4u
+
+/* Looks at the first bytes of a frame.  False: it is none that can be used. */
+static bool decode_start(const uint8_t *data, size_t bytes, FrameStart *start)
+{
+    static const uint8_t id_bytes[] = { 0, 1, 2, 4 };
+    static const uint8_t size_bytes[] = { 0, 2, 4, 8 };
+    uint32_t words[2];
+    bool single;
+
+    if (bytes < sizeof(words)) {
+        return false;
+    }
+    memcpy(words, data, sizeof(words));
+    *start = (FrameStart) { };
+    if ((GUINT32_FROM_LE(words[0]) & ~0xfu) == IO_ZSTD_SKIPPABLE_MAGIC) {
+        start->skippable = true;
+        start->bytes = (uint64_t)GUINT32_FROM_LE(words[1]) + sizeof(words);
+        return true;
+    }
+    start->content_bytes = ZSTD_getFrameContentSize(data, bytes);
+    if (GUINT32_FROM_LE(words[0]) != ZSTD_MAGICNUMBER ||
+        start->content_bytes == ZSTD_CONTENTSIZE_ERROR ||
+        start->content_bytes == ZSTD_CONTENTSIZE_UNKNOWN) {
+        return false;
+    }
+    single = data[4] & 0x20;
+    start->checksum = data[4] & 4;
+    start->bytes = 5 + !single + id_bytes[data[4] & 3] +
+                   (data[4] >> 6 ? size_bytes[data[4] >> 6] : single);
+    return true;
+}
+
+/* Where the blocks end that begin at *offset; false: that is not in the file. */
+static bool pass_blocks(int fd, uint64_t file_bytes, uint64_t *offset,
+                        bool *found, GError **error)
+{
+    uint32_t block;
+
+    *found = false;
+    do {
+        uint8_t data[BLOCK_HEADER_BYTES];
+
+        if (*offset + sizeof(data) > file_bytes) {
+            return true;
+        }
+        if (!read_at(fd, data, sizeof(data), *offset, error)) {
+            return false;
+        }
+        block = data[0] | data[1] << 8 | data[2] << 16;
+        if ((block >> 1 & 3) == 3) {
+            return true;
+        }
+        /* Of a block of one value only that is stored. */
+        *offset += sizeof(data) + ((block >> 1 & 3) == 1 ? 1 : block >> 3);
+    } while (!(block & 1));
+    *found = true;
+    return true;
+}
+
+/* *found: whether a frame to be used begins at *offset, which it moves past. */
+static bool find_frame(int fd, uint64_t file_bytes, uint64_t *offset,
+                       uint64_t *content_bytes, bool *found, GError **error)
+{
+    uint8_t data[FRAME_START_BYTES];
+    size_t bytes = MIN(sizeof(data), file_bytes - *offset);
+    FrameStart start;
+
+    *found = false;
+    if (!read_at(fd, data, bytes, *offset, error)) {
+        return false;
+    }
+    if (!decode_start(data, bytes, &start) ||
+        start.content_bytes > *content_bytes) {
+        return true;
+    }
+    *content_bytes = start.content_bytes;
+    *offset += start.bytes;
+    *found = true;
+    if (!start.skippable) {
+        if (!pass_blocks(fd, file_bytes, offset, found, error)) {
+            return false;
+        }
+        *offset += start.checksum ? FRAME_CHECKSUM_BYTES : 0;
+    } else if (*offset == file_bytes) {
+        *found = false;
+    }
+    *found = *found && *offset <= file_bytes;
+    return true;
+}
+
+bool io_zstd_table_find(int fd, uint64_t file_bytes,
+                        uint32_t max_content_bytes, IoZstdTable **table,
+                        GError **error)
+{
+    g_autoptr(IoZstdTable) t = io_zstd_table_new();
+    uint64_t offset = 0;
+
+    *table = NULL;
+    while (offset < file_bytes) {
+        uint64_t content_bytes = max_content_bytes;
+        bool found;
+
+        if (!find_frame(fd, file_bytes, &offset, &content_bytes, &found,
+                        error)) {
+            return false;
+        }
+        if (!found || offset - t->end.offset > UINT32_MAX ||
+            content_bytes > (offset - t->end.offset) * RATIO_MAX) {
+            break;
+        }
+        if (!io_zstd_table_add(t, offset - t->end.offset, content_bytes,
+                               error)) {
+            return false;
+        }
+    }
+    if (t->frames->len < 2 || t->end.content_offset == 0) {
+        backup_error_set_damaged(error, "no frames with their sizes in them");
+        return false;
+    }
+    *table = g_steal_pointer(&t);
     return true;
 }

@@ -60,4 +60,17 @@ GByteArray *io_zstd_table_encode(const IoZstdTable *table);
 bool io_zstd_table_read(int fd, uint64_t file_bytes, IoZstdTable **table,
                         GError **error);
 
+/*
+ * Makes a table of the frames that are found in such a file, one after another
+ * from its start, where it has none that can be used.  They end with the first
+ * thing that is no frame, or has no size of at most MAX_CONTENT_BYTES in its
+ * header; a skippable frame at the very end, where the table has its place, is
+ * none of them.  What is in the frames is not looked at, but for 3 bytes of each
+ * block of zstd.  False: it can't be read, or, of kind DAMAGED, there are not
+ * two of them: one is no better than none.
+ */
+bool io_zstd_table_find(int fd, uint64_t file_bytes,
+                        uint32_t max_content_bytes, IoZstdTable **table,
+                        GError **error);
+
 #endif /* IO_ZSTD_TABLE_H */

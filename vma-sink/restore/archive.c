@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backup/error.h"
+#include "cli/cli.h"
 #include "io/io.h"
 
 struct RestoreArchive {
@@ -123,15 +124,11 @@ static bool open_input(RestoreArchive *a, unsigned threads, GError **error)
     if (a->func) {
         io_input_go_on(a->input, found_in_input, a);
     }
-    if (note) {
+    if (note && a->func) {
         backup_error_set_damaged(&finding, "%s", note);
-    }
-    if (finding && !a->func) {
-        g_propagate_error(error, finding);
-        return false;
-    }
-    if (finding) {
         found_in_input(finding, a);
+    } else if (note) {
+        cli_note("%s: %s: it is not used", a->label, note);
     }
     return true;
 }

@@ -148,19 +148,14 @@ static bool is_seekable(const RestoreArchive *archive)
     return io_input_is_seekable(input) && io_input_bytes(input) > 0;
 }
 
-static bool check_seekable(const RestoreArchive *archive, GError **error)
+static bool set_not_seekable(const RestoreArchive *archive, GError **error)
 {
-    IoInput *input = restore_archive_input(archive);
-
-    if (is_seekable(archive)) {
-        return true;
-    }
     g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
                 "%s: an archive is not in the order of its disks, so only of a "
                 "file%s can a disk be read in order",
                 restore_archive_label(archive),
-                io_input_is_compressed(input)
-                ? " that is not compressed, or has a seek table," : "");
+                io_input_is_compressed(restore_archive_input(archive))
+                ? " that is not compressed, or in frames," : "");
     return false;
 }
 
@@ -203,21 +198,77 @@ static bool add_to_index(uint64_t extent_offset, const VmaExtent *extent,
     return vma_index_add(index, extent_offset, extent, error);
 }
 
-VmaIndex *restore_scan(const RestoreArchive *archive, GError **error)
+/* Frames are looked for where no seek table leads to them. */
+static bool make_seekable(const RestoreArchive *archive, GError **error)
+{
+    g_autoptr(GError) none = NULL;
+
+    if (is_seekable(archive)) {
+        return true;
+    }
+    if (io_input_find_frames(restore_archive_input(archive), &none)) {
+        cli_note("%s: it has no seek table that can be used: its frames were "
+                 "looked for", restore_archive_label(archive));
+        return true;
+    }
+    if (none->code == BACKUP_ERROR_USAGE) {
+        return set_not_seekable(archive, error);
+    }
+    g_propagate_prefixed_error(error, g_steal_pointer(&none), "%s: ",
+                               restore_archive_label(archive));
+    return false;
+}
+
+/* By an index, if there is one; TOLERANT: if it is right. */
+static VmaIndex *scan_any(const RestoreArchive *archive, bool tolerant,
+                          GError **error)
 {
     g_autoptr(VmaIndex) index = vma_index_new();
+    g_autoptr(GError) wrong = NULL;
     bool found;
 
-    if (!check_seekable(archive, error)) {
-        return NULL;
+    if (!restore_seek_load(archive, add_to_index, index, &found, &wrong)) {
+        if (!tolerant || wrong->code != BACKUP_ERROR_DAMAGED) {
+            g_propagate_error(error, g_steal_pointer(&wrong));
+            return NULL;
+        }
+        found = false;
     }
-    if (!restore_seek_load(archive, add_to_index, index, &found, error) ||
-        (!found && !scan_headers(archive, add_to_index, index, error))) {
-        g_prefix_error(error, "%s: ", restore_archive_label(archive));
+    if (!found && !scan_headers(archive, add_to_index, index, error)) {
         return NULL;
     }
     vma_index_finish(index);
     return g_steal_pointer(&index);
+}
+
+/*
+ * A wrong index can be done without, and a wrong seek table makes a right one
+ * look wrong, or a frame.  So then the frames are looked for, and if that does
+ * not make the index right all that they hold is, which says what is damaged.
+ */
+VmaIndex *restore_scan(const RestoreArchive *archive, GError **error)
+{
+    IoInput *input = restore_archive_input(archive);
+    g_autoptr(GError) wrong = NULL;
+    VmaIndex *index;
+
+    if (!make_seekable(archive, error)) {
+        return NULL;
+    }
+    index = scan_any(archive, false, &wrong);
+    if (!index && wrong->code == BACKUP_ERROR_DAMAGED &&
+        io_input_is_compressed(input)) {
+        cli_note("%s: %s: its frames and extents are looked for",
+                 restore_archive_label(archive), wrong->message);
+        g_clear_error(&wrong);
+        index = io_input_find_frames(input, &wrong)
+                ? scan_any(archive, true, &wrong) : NULL;
+    }
+    if (!index) {
+        g_propagate_prefixed_error(error, g_steal_pointer(&wrong), "%s: ",
+                                   restore_archive_label(archive));
+    }
+    return index;
 }
 
 /* An index that is wrong is not used; that says nothing of the archive. */

@@ -31,7 +31,9 @@ bool restore_scan_size(const RestoreArchive *archive, uint64_t *bytes);
  * Reads the header of every extent and checks what can be checked without the
  * data: each header, that all extents are there, and that every cluster is
  * there once.  Of a compressed archive its index is read instead, if it has
- * one.  NULL: the archive is damaged, incomplete, or (of kind USAGE) a pipe.
+ * one.  Is that damaged, or the seek table, a note says so, and the frames and
+ * their extents are looked for; then ARCHIVE is not read from front to back any
+ * more.  NULL: the archive is damaged, incomplete, or (of kind USAGE) a pipe.
  */
 VmaIndex *restore_scan(const RestoreArchive *archive, GError **error);
 
