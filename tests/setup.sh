@@ -94,6 +94,15 @@ END
     ;;
     bench) cat <<'END'
 file /usr/bin/time time
+cmd python3 python3
+cmd zstd zstd
+cmd cpio cpio
+cmd mke2fs e2fsprogs
+cmd nbdkit nbdkit
+cmd nbdcopy libnbd-bin
+cmd qemu-img qemu-utils
+file /bin/busybox busybox-static
+cmd gnuplot gnuplot-nox
 END
     ;;
     # Not of "make check": Debian's package starts a server at once.
