@@ -40,7 +40,7 @@ static inline void write_archive_as(const char *path, uint64_t size,
 
     uuid_generate(info->uuid);
     parts = compressed ? vma_seekable_new(output, info->uuid, &options, &error)
-                       : vma_parts_new_plain(output);
+                       : vma_parts_new_plain(output, &error);
     g_assert_no_error(error);
     writer = vma_writer_new_parts(info, parts, &error);
     g_assert_no_error(error);
