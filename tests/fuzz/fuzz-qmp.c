@@ -53,8 +53,9 @@ static void dump(Progress *progress)
     static int saved = -1, stream[2];
     g_autoptr(BackupInfo) info = backup_info_new();
     g_autoptr(GError) error = NULL;
+    bool done = false;
     const QemuOptions options = {
-        .socket = "x", .info = info,
+        .socket = "x", .info = info, .done = &done,
         .timeout_seconds = -1, .answer_seconds = -1,
     };
 
