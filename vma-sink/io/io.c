@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -362,4 +363,25 @@ void io_enlarge_pipe(int fd)
         /* Only an optimisation: a refusal changes nothing. */
         (void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
     }
+}
+
+/* Without a name from the start, or where there is no such thing, at once. */
+int io_open_nameless(const char *folder)
+{
+    int fd = open(folder, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR ||
+                   errno == EINVAL)) {
+        g_autofree char *path = g_build_filename(folder, "vma.XXXXXX", NULL);
+
+        fd = mkostemp(path, O_CLOEXEC);
+        if (fd >= 0 && unlink(path) < 0) {
+            int errnum = errno;
+
+            close(fd);
+            errno = errnum;
+            return -1;
+        }
+    }
+    return fd;
 }

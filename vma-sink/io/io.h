@@ -89,4 +89,10 @@ bool io_wait_writable(int fd, int milliseconds);
 /* Room for a megabyte in a pipe, if FD is one and the system allows it. */
 void io_enlarge_pipe(int fd);
 
+/*
+ * A new file in FOLDER, to read and write, that has no name and is gone when
+ * nobody has it open any more.  -1 with errno set.
+ */
+int io_open_nameless(const char *folder);
+
 #endif /* IO_IO_H */

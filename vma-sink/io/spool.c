@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -34,32 +33,10 @@ struct IoSpool {
     GArray *free_slots;         /* of uint64_t, below slots */
 };
 
-/* Without a name from the start, or where there is no such thing, at once. */
-static int open_nameless(const char *folder)
-{
-    int fd = open(folder, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-
-    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR ||
-                   errno == EINVAL)) {
-        g_autofree char *path = g_build_filename(folder, "vma-sink.XXXXXX",
-                                                 NULL);
-
-        fd = mkostemp(path, O_CLOEXEC);
-        if (fd >= 0 && unlink(path) < 0) {
-            int errnum = errno;
-
-            close(fd);
-            errno = errnum;
-            return -1;
-        }
-    }
-    return fd;
-}
-
 IoSpool *io_spool_new(const char *folder, uint64_t limit_bytes,
                       size_t piece_bytes, GError **error)
 {
-    int fd = open_nameless(folder);
+    int fd = io_open_nameless(folder);
     IoSpool *s;
 
     if (fd < 0) {
