@@ -29,7 +29,7 @@ Disk *disk_open(const char *source, const DiskOptions *options,
                 GError **error)
 {
     g_autoptr(Disk) disk = io_nbd_uri_is_meant(source)
-                           ? nbd_disk_open(source, error)
+                           ? nbd_disk_open(source, options, error)
                            : image_open(source, options, error);
 
     if (!disk) {
@@ -66,6 +66,12 @@ unsigned disk_padding_bytes(const Disk *disk)
 uint64_t disk_size_bytes(const Disk *disk)
 {
     return disk->source_bytes + disk_padding_bytes(disk);
+}
+
+static bool watch(const DiskSender *s, GError **error)
+{
+    return !s->totals->watch ||
+           s->totals->watch(s->totals->opaque, s->totals, error);
 }
 
 static void count_run(const DiskSender *s, uint64_t first, uint64_t count,
@@ -106,7 +112,7 @@ static bool send_run(DiskSender *s, uint64_t first, uint64_t count,
     if (count == 0) {
         return true;
     }
-    if (!flush_zeroes(s, error) ||
+    if (!watch(s, error) || !flush_zeroes(s, error) ||
         !wire_writer_data(s->writer, s->device, first, count, data, error)) {
         return false;
     }

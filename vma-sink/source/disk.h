@@ -16,17 +16,29 @@
 
 typedef struct Disk Disk;
 
+typedef struct DiskTotals DiskTotals;
+
+/* Called often while disks are sent.  False ends it. */
+typedef bool DiskWatchFunc(void *opaque, const DiskTotals *totals,
+                           GError **error);
+
 /* What all disks of a backup have sent, for the progress. */
-typedef struct DiskTotals {
+struct DiskTotals {
     uint64_t done_bytes;
     uint64_t zero_bytes;        /* of done_bytes */
-    uint64_t total_bytes;       /* set by the caller: sum of the sizes */
-} DiskTotals;
+    /* Set by the caller. */
+    uint64_t total_bytes;       /* sum of the sizes */
+    DiskWatchFunc *watch;       /* NULL: none */
+    void *opaque;               /* for it */
+};
 
-/* For images, see image.h; an NBD server is not asked. */
 typedef struct DiskOptions {
+    /* For images, see image.h; an NBD server is not asked. */
     bool any_content;           /* also what is no raw image by its looks */
     bool force_share;           /* also what is in use */
+    /* For exports. */
+    bool discard;               /* what has been sent; all is read once */
+    const char *name;           /* what messages call it; NULL: the source */
 } DiskOptions;
 
 /*

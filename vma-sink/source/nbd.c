@@ -31,6 +31,9 @@
 G_STATIC_ASSERT(CHUNK_CLUSTERS <= WIRE_DATA_MAX_CLUSTERS);
 /* How much of the disk to ask about at once. */
 #define STATUS_BYTES (UINT64_C(2) << 30)
+/* How much has to be sent before it is discarded, and most of it at once. */
+#define DISCARD_CLUSTERS 64u
+#define DISCARD_MAX_CLUSTERS 16384u
 /* The protocol knows no smaller block; smaller requests would be too many. */
 #define MIN_REQUEST_BYTES 512u
 
@@ -48,11 +51,13 @@ typedef struct NbdDisk {
     /* Set while connecting, never changed. */
     IoNbd nbd;
     uint32_t request_bytes;     /* most to ask for at once */
+    bool discard;
 
     ZeroMap *map;               /* NULL: everything is to be read */
     bool status_asked;          /* and not yet answered */
     uint64_t status_from;       /* what was known when it was asked */
     uint64_t next;              /* cluster that was not yet asked for */
+    uint64_t kept;              /* cluster that was not yet discarded */
     Slot slots[DEPTH];
     unsigned oldest;            /* in slots */
     unsigned used;              /* of them, from the oldest on */
@@ -151,6 +156,13 @@ static bool ask_status(NbdDisk *n, GError **error)
 
 /* Asking for data */
 
+static int on_discarded(void *opaque, int *error)
+{
+    (void)opaque;
+    (void)error;
+    return 1;                   /* nobody asks what became of it */
+}
+
 static int on_read_end(void *opaque, int *error)
 {
     Slot *slot = opaque;
@@ -237,6 +249,32 @@ static bool receive(NbdDisk *n, uint64_t done, uint64_t clusters,
     return true;
 }
 
+/*
+ * Tells the server that nobody will read again what comes before cluster DONE.
+ * Whether it makes use of that is not looked at.
+ */
+static bool discard(NbdDisk *n, uint64_t done, GError **error)
+{
+    if (!n->discard || done - n->kept < DISCARD_CLUSTERS) {
+        return true;
+    }
+    while (n->kept < done) {
+        uint64_t count = MIN(done - n->kept, DISCARD_MAX_CLUSTERS);
+
+        nbd_completion_callback end = { .callback = on_discarded };
+
+        if (nbd_aio_trim(n->nbd.handle,
+                         backup_run_bytes(n->disk.source_bytes, n->kept, count),
+                         n->kept * BACKUP_CLUSTER_BYTES,
+                         end, 0) < 0) {
+            io_nbd_set_error(&n->nbd, error);
+            return false;
+        }
+        n->kept += count;
+    }
+    return true;
+}
+
 static bool send_clusters(NbdDisk *n, DiskSender *sender, GError **error)
 {
     uint64_t clusters = backup_clusters(n->disk.source_bytes);
@@ -265,6 +303,9 @@ static bool send_clusters(NbdDisk *n, DiskSender *sender, GError **error)
             done += slot->count;
             n->oldest = (n->oldest + 1) % DEPTH;
             n->used--;
+        }
+        if (!discard(n, done, error)) {
+            return false;
         }
     }
     return true;
@@ -303,7 +344,8 @@ static const DiskKind export_kind = {
     .free = export_free,
 };
 
-Disk *nbd_disk_open(const char *uri, GError **error)
+Disk *nbd_disk_open(const char *uri, const DiskOptions *options,
+                    GError **error)
 {
     g_autoptr(Disk) disk = NULL;
     NbdDisk *n;
@@ -314,12 +356,14 @@ Disk *nbd_disk_open(const char *uri, GError **error)
     n = g_new0(NbdDisk, 1);
     disk = &n->disk;
     disk->kind = &export_kind;
-    disk->name = io_nbd_uri_without_password(uri);
+    disk->name = options->name ? g_strdup(options->name)
+                               : io_nbd_uri_without_password(uri);
     if (!io_nbd_open(&n->nbd, uri, true, error) || !learn(n, error)) {
         if (!io_interrupted(NULL)) {
             g_prefix_error(error, "cannot open '%s': ", disk->name);
         }
         return NULL;
     }
+    n->discard = options->discard && nbd_can_trim(n->nbd.handle) > 0;
     return g_steal_pointer(&disk);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What an NBD server exports.  Nothing is ever written to it.
+ * What an NBD server exports.  Nothing is ever written to it, and only if asked
+ * to it is discarded.
  *
  * The size is the one of when the connection was made, and NBD has no way to
  * ask again, nor whether somebody has written: that nobody does is up to the
@@ -19,6 +20,7 @@
 #include "source/disk.h"
 
 /* Connects.  False with kind USAGE where the URI is wrong. */
-Disk *nbd_disk_open(const char *uri, GError **error);
+Disk *nbd_disk_open(const char *uri, const DiskOptions *options,
+                    GError **error);
 
 #endif /* SOURCE_NBD_H */
