@@ -16,6 +16,8 @@
 #include "io/output.h"
 #include "source/command.h"
 #include "source/disk.h"
+#include "source/fleecing.h"
+#include "source/qemu-nbd.h"
 #include "source/qemu.h"
 #include "wire/answer.h"
 #include "wire/writer.h"
@@ -26,6 +28,7 @@
 #define ANSWER_SECONDS 600
 /* After a write error the answer, which may say why, is there or won't come. */
 #define LATE_ANSWER_SECONDS 5
+#define CONNECT_SECONDS 10
 
 static const char summary[] =
     "Writes a backup stream of raw disk images, or of the disks of a running\n"
@@ -39,8 +42,9 @@ static const char summary[] =
     "such as qemu-nbd exports (nbd://HOST/EXPORT or nbds: with TLS,\n"
     "nbd+unix:///EXPORT?socket=PATH). Nobody may write to it meanwhile: an\n"
     "image that a QEMU has open for writing and a device that is mounted are\n"
-    "refused. A running QEMU needs the patches of qemu-patch; its disks are\n"
-    "backed up as they are when the backup starts, whatever the guest does then.";
+    "refused. The disks of a running QEMU are backed up as they are when the\n"
+    "backup starts, whatever the guest does then. One without the patches of\n"
+    "qemu-patch needs --fleecing.";
 
 static char *opt_qmp;
 static char **opt_devices;
@@ -48,6 +52,9 @@ static char **opt_configs;
 static char *opt_speed;
 static int opt_timeout = -1;
 static char *opt_fsfreeze;
+static char *opt_method;
+static char *opt_fleecing;
+static char *opt_fleecing_size;
 static gboolean opt_any_content;
 static gboolean opt_force_share;
 static char *opt_to;
@@ -92,6 +99,17 @@ static const GOptionEntry entries[] = {
       "With --qmp: freeze the guest's file systems while the backup starts, by "
       "the QEMU guest agent whose channel is the unix socket SOCKET",
       "SOCKET" },
+    { "fleecing", 0, 0, G_OPTION_ARG_FILENAME, &opt_fleecing,
+      "With --qmp: keep what the guest overwrites while it is backed up in "
+      "temporary files in FOLDER, so that it does not wait for the reader of "
+      "the stream; they have no names, and where they get no more space the "
+      "backup fails", "FOLDER" },
+    { "fleecing-size", 0, 0, G_OPTION_ARG_STRING, &opt_fleecing_size,
+      "At most SIZE for each disk there", "SIZE" },
+    { "method", 0, 0, G_OPTION_ARG_STRING, &opt_method,
+      "With --qmp: pipe (QEMU writes the stream, which takes qemu-patch), nbd "
+      "(vma-dump reads from any QEMU since 7.2, which takes --fleecing), or "
+      "auto: with --fleecing whichever QEMU can do, else pipe", "HOW" },
     PROGRESS_OPTION,
     { NULL },
 };
@@ -101,6 +119,7 @@ static const GOptionEntry entries[] = {
 typedef struct Images {
     BackupInfo *info;
     GPtrArray *images;          /* of Disk, in the order of info's devices */
+    QemuNbd *qemu;              /* that they are read from, or NULL */
     DiskTotals totals;
 } Images;
 
@@ -175,7 +194,8 @@ static bool send_images(Images *images, WireWriter *writer, Progress *progress,
             return false;
         }
     }
-    return wire_writer_finish(writer, error);
+    return (!images->qemu || qemu_nbd_confirm(images->qemu, error)) &&
+           wire_writer_finish(writer, error);
 }
 
 static void set_reader_failed(const char *failure, GError **error)
@@ -242,6 +262,38 @@ static void explain(const WireWriter *writer, int fd, const BackupInfo *info,
     }
 }
 
+/* The stream from its preamble on; of IMAGES->info only the uuid is set here. */
+static bool send_stream(Images *images, Progress *progress, GError **error)
+{
+    BackupInfo *info = images->info;
+    g_autoptr(IoOutput) output = io_output_new("-", false, error);
+    g_autoptr(WireWriter) writer = NULL;
+    uint32_t features = WIRE_FEATURE_PAYLOAD_HASH |
+                        (opt_answer ? WIRE_FEATURE_ANSWER : 0);
+
+    if (!output) {
+        return false;
+    }
+    io_enlarge_pipe(io_output_fd(output));
+    uuid_generate(info->uuid);
+    writer = wire_writer_new(io_output_fd(output), info, features, error);
+    if (!writer) {
+        return false;
+    }
+    if (!send_images(images, writer, progress, error)) {
+        if (images->qemu) {
+            qemu_nbd_explain(images->qemu, error);
+        }
+        explain(writer, io_output_fd(output), info, error);
+        send_abort(writer, io_output_fd(output), *error);
+        return false;
+    }
+    /* The guest should not do any longer what only the reading needs. */
+    return (!images->qemu || qemu_nbd_finish(images->qemu, error)) &&
+           await_answer(io_output_fd(output), info, progress, error) &&
+           io_output_finish(output, error);
+}
+
 static bool dump_images(char **arguments, Command *command,
                         Progress *progress, GError **error)
 {
@@ -249,10 +301,6 @@ static bool dump_images(char **arguments, Command *command,
     g_autoptr(GPtrArray) list =
         g_ptr_array_new_with_free_func((GDestroyNotify)disk_free);
     Images images = { .info = info, .images = list };
-    g_autoptr(IoOutput) output = NULL;
-    g_autoptr(WireWriter) writer = NULL;
-    uint32_t features = WIRE_FEATURE_PAYLOAD_HASH |
-                        (opt_answer ? WIRE_FEATURE_ANSWER : 0);
     struct timespec now;
 
     if (!add_images(&images, arguments, error) ||
@@ -260,34 +308,81 @@ static bool dump_images(char **arguments, Command *command,
         (command && !command_start(command, error))) {
         return false;
     }
-    output = io_output_new("-", false, error);
-    if (!output) {
-        return false;
-    }
-    io_enlarge_pipe(io_output_fd(output));
     clock_gettime(CLOCK_REALTIME, &now);
     info->start_time_s = now.tv_sec;
     info->start_time_ns = now.tv_nsec;
-    uuid_generate(info->uuid);
-    writer = wire_writer_new(io_output_fd(output), info, features, error);
-    if (!writer) {
-        return false;
-    }
-    if (!send_images(&images, writer, progress, error)) {
-        explain(writer, io_output_fd(output), info, error);
-        send_abort(writer, io_output_fd(output), *error);
-        return false;
-    }
-    return await_answer(io_output_fd(output), info, progress, error) &&
-           io_output_finish(output, error);
+    return send_stream(&images, progress, error);
 }
 
 /* QEMU */
+
+static bool dump_qemu_nbd(const QemuOptions *options, BackupInfo *info,
+                          Progress *progress, bool *stored, GError **error)
+{
+    g_autoptr(QemuNbd) qemu = qemu_nbd_new(options, progress);
+    g_autoptr(GPtrArray) list =
+        g_ptr_array_new_with_free_func((GDestroyNotify)disk_free);
+    Images images = {
+        .info = info,
+        .images = list,
+        .qemu = qemu,
+        .totals = { .watch = qemu_nbd_watch, .opaque = qemu },
+    };
+    g_autoptr(GError) local = NULL;
+
+    if (qemu_nbd_start(qemu, info, list, &local)) {
+        images.totals.total_bytes = backup_info_bytes(info);
+        *stored = send_stream(&images, progress, &local);
+    }
+    qemu_nbd_finish(qemu, &local);
+    if (local) {
+        g_propagate_error(error, g_steal_pointer(&local));
+        return false;
+    }
+    return true;
+}
+
+/* Which method it is to be; *qmp is connected if that had to be asked for. */
+static bool choose_method(Qmp **qmp, bool *nbd, GError **error)
+{
+    bool has_backup;
+
+    *nbd = g_strcmp0(opt_method, "nbd") == 0;
+    if (*nbd || !opt_fleecing || g_strcmp0(opt_method, "pipe") == 0) {
+        return true;
+    }
+    *qmp = qmp_connect(opt_qmp, CONNECT_SECONDS, NULL, NULL, error);
+    if (!*qmp || !qemu_has_backup(*qmp, &has_backup, error)) {
+        return false;
+    }
+    *nbd = !has_backup;
+    return true;
+}
+
+static bool parse_sizes(QemuOptions *options, GError **error)
+{
+    if ((opt_speed && !cli_parse_size(opt_speed, &options->speed, error)) ||
+        (opt_fleecing_size && !cli_parse_size(
+             opt_fleecing_size, &options->fleecing_bytes, error))) {
+        return false;
+    }
+    if (options->speed > INT64_MAX) {
+        cli_set_usage(error, "a speed of %s is too much", opt_speed);
+        return false;
+    }
+    if (opt_fleecing_size && (options->fleecing_bytes < FLEECING_MIN_BYTES ||
+                              options->fleecing_bytes > INT64_MAX)) {
+        cli_set_usage(error, "--fleecing-size can't be %s", opt_fleecing_size);
+        return false;
+    }
+    return true;
+}
 
 static bool dump_qemu(Command *command, Progress *progress, bool *stored,
                       GError **error)
 {
     g_autoptr(BackupInfo) info = backup_info_new();
+    g_autoptr(Qmp) qmp = NULL;
     QemuOptions options = {
         .socket = opt_qmp,
         .agent = opt_fsfreeze,
@@ -297,20 +392,45 @@ static bool dump_qemu(Command *command, Progress *progress, bool *stored,
         .answer = opt_answer,
         .answer_seconds = opt_answer_timeout,
         .done = stored,
+        .fleecing = opt_fleecing,
     };
+    bool nbd;
 
-    if (opt_speed && !cli_parse_size(opt_speed, &options.speed, error)) {
+    if (!parse_sizes(&options, error) ||
+        !cli_load_configs(info, opt_configs, error) ||
+        !choose_method(&qmp, &nbd, error)) {
         return false;
     }
-    if (options.speed > INT64_MAX) {
-        cli_set_usage(error, "a speed of %s is too much", opt_speed);
+    options.qmp = qmp;
+    if (nbd && opt_timeout > 0) {
+        cli_set_usage(error, "--timeout makes no sense without the patches of "
+                      "qemu-patch: the guest does not wait for the reader");
         return false;
     }
-    if (!cli_load_configs(info, opt_configs, error) ||
-        (command && !command_start(command, error))) {
+    if (command && !command_start(command, error)) {
         return false;
     }
-    return qemu_dump(&options, progress, error);
+    return nbd ? dump_qemu_nbd(&options, info, progress, stored, error)
+               : qemu_dump(&options, progress, error);
+}
+
+static bool verify_qemu_options(GError **error)
+{
+    bool nbd = g_strcmp0(opt_method, "nbd") == 0;
+
+    if (opt_method && !nbd && strcmp(opt_method, "auto") != 0 &&
+        strcmp(opt_method, "pipe") != 0) {
+        cli_set_usage(error, "'%s' is no method: auto, pipe or nbd",
+                      opt_method);
+    } else if (nbd && !opt_fleecing) {
+        cli_set_usage(error, "--method=nbd needs a folder for what the guest "
+                      "overwrites meanwhile: --fleecing FOLDER");
+    } else if (opt_fleecing_size && !opt_fleecing) {
+        cli_set_usage(error, "--fleecing-size needs --fleecing");
+    } else {
+        return true;
+    }
+    return false;
 }
 
 static bool verify_options(char **images, GError **error)
@@ -320,9 +440,10 @@ static bool verify_options(char **images, GError **error)
     } else if (opt_qmp && *images) {
         cli_set_usage(error, "--qmp and '%s' can't be combined", *images);
     } else if (!opt_qmp && (opt_devices || opt_speed || opt_timeout != -1 ||
-                            opt_fsfreeze)) {
-        cli_set_usage(error, "--device, --speed, --timeout and --fsfreeze need "
-                      "--qmp");
+                            opt_fsfreeze || opt_method || opt_fleecing ||
+                            opt_fleecing_size)) {
+        cli_set_usage(error, "--device, --speed, --timeout, --fsfreeze, "
+                      "--fleecing and --method need --qmp");
     } else if (opt_qmp && (opt_any_content || opt_force_share)) {
         cli_set_usage(error, "%s and --qmp can't be combined",
                       opt_any_content ? "--any-content" : "--force-share");
@@ -339,7 +460,7 @@ static bool verify_options(char **images, GError **error)
         cli_set_usage(error, "--answer needs a socket for standard output: "
                       "nothing comes back through a pipe or from a file");
     } else {
-        return true;
+        return !opt_qmp || verify_qemu_options(error);
     }
     return false;
 }

@@ -15,7 +15,10 @@
 #include "backup/error.h"
 #include "cli/cli.h"
 #include "io/io.h"
+#include "source/fleecing.h"
 #include "source/freeze.h"
+#include "source/qemu-claim.h"
+#include "source/qemu-disks.h"
 #include "source/qmp.h"
 
 #define CONNECT_SECONDS 10
@@ -39,8 +42,11 @@ typedef struct Backup {
     /* Set before the backup is started, never changed. */
     const QemuOptions *options;
     Progress *progress;
+    Qmp *owned_qmp;             /* NULL: the caller's is used */
     Qmp *qmp;
     Freeze *freeze;             /* NULL: no freezing */
+    QemuClaim *claim;           /* NULL: no temporary images */
+    Fleecing *fleecing;
 
     char *uuid;                 /* NULL: not started */
     bool interrupted;           /* by a signal, which has been dealt with */
@@ -52,7 +58,9 @@ typedef struct Backup {
 
 static void backup_clear(Backup *b)
 {
-    g_clear_pointer(&b->qmp, qmp_free);
+    g_clear_pointer(&b->claim, qemu_claim_free);
+    g_clear_pointer(&b->owned_qmp, qmp_free);
+    g_clear_pointer(&b->fleecing, fleecing_free);
     g_clear_pointer(&b->freeze, freeze_free);
     g_free(b->uuid);
     g_free(b->end_state);
@@ -173,6 +181,51 @@ static JsonObject *encode_arguments(const Backup *b, GError **error)
     return g_steal_pointer(&arguments);
 }
 
+/* Temporary images: of the same disks that QEMU will choose. */
+static bool add_images(Backup *b, JsonArray *array, GError **error)
+{
+    const QemuOptions *o = b->options;
+    g_autoptr(GPtrArray) disks = qemu_disks_list(b->qmp, o->devices, error);
+
+    if (!disks) {
+        return false;
+    }
+    b->fleecing = fleecing_new(b->qmp, b->claim, o->fleecing,
+                               o->fleecing_bytes);
+    for (guint i = 0; i < disks->len; i++) {
+        const QemuDisk *disk = g_ptr_array_index(disks, i);
+        g_autofree char *node = qemu_claim_name(b->claim, QEMU_IMAGE, i);
+
+        if (!fleecing_add(b->fleecing, i, disk->size_bytes, error)) {
+            return false;
+        }
+        json_array_add_object_element(
+            array, qmp_strings("device", disk->name, "node", node, NULL));
+    }
+    return true;
+}
+
+static bool prepare_fleecing(Backup *b, JsonObject *arguments, GError **error)
+{
+    JsonArray *array;
+
+    if (!b->options->fleecing) {
+        return true;
+    }
+    b->claim = qemu_claim_new(b->qmp, b->options->socket, error);
+    if (!b->claim) {
+        return false;
+    }
+    if (!qemu_claim_release(b->claim, error)) {
+        g_prefix_error(error, "cannot remove from QEMU what an earlier backup "
+                       "has left there: ");
+        return false;
+    }
+    array = json_array_new();
+    json_object_set_array_member(arguments, "fleecing", array);
+    return add_images(b, array, error);
+}
+
 /* The start */
 
 /* Nobody else may hold the pipe open, or its reader would not see it end. */
@@ -257,6 +310,9 @@ static const char *hint(const Backup *b, const char *message)
     if (g_str_has_suffix(message, "Broken pipe")) {
         return " (what reads the stream has ended, see its message)";
     }
+    if (b->options->fleecing && strstr(message, "'fleecing' is unexpected")) {
+        return " (its patches are older than that; try --method=nbd)";
+    }
     if (b->options->devices && g_str_has_suffix(message, "not found")) {
         return " (the monitor's 'info block' tells what disks there are)";
     }
@@ -320,7 +376,8 @@ static bool start(Backup *b, JsonObject *arguments, GError **error)
     if (g_error_matches(local, JSON_LINES_ERROR,
                         JSON_LINES_ERROR_COMMAND_NOT_FOUND)) {
         g_prefix_error(&local, "this QEMU has no command 'backup', it was "
-                       "built without qemu-patch: ");
+                       "built without qemu-patch (which is not needed with "
+                       "--fleecing FOLDER): ");
     } else if (local && local->domain != JSON_LINES_ERROR) {
         set_silent(b, error, "cannot start the backup: %s", local->message);
         return false;
@@ -487,6 +544,9 @@ static bool run(Backup *b, JsonObject *arguments, GError **error)
 {
     g_autoptr(JsonObject) owned = arguments;
 
+    if (!prepare_fleecing(b, arguments, error)) {
+        return false;
+    }
     if (!hand_over(b, error) || !freeze(b, error) ||
         (!start(b, g_steal_pointer(&owned), error) && !b->uuid)) {
         note_interruption(b);
@@ -496,6 +556,36 @@ static bool run(Backup *b, JsonObject *arguments, GError **error)
     }
     g_clear_error(error);
     return finish(b, error);
+}
+
+static bool connect_monitor(Backup *b, GError **error)
+{
+    b->qmp = b->options->qmp;
+    if (b->qmp) {
+        qmp_set_events(b->qmp, on_event, b);
+        return true;
+    }
+    b->owned_qmp = qmp_connect(b->options->socket, CONNECT_SECONDS, on_event, b,
+                               error);
+    b->qmp = b->owned_qmp;
+    return b->qmp;
+}
+
+/* QEMU lets go of the images when the backup ends.  *error may be set before. */
+static bool remove_images(Backup *b, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    if (!b->claim) {
+        return true;
+    }
+    qmp_set_deadline(b->qmp, CLEANUP_SECONDS);
+    if (qemu_claim_release(b->claim, &local)) {
+        return true;
+    }
+    note_interruption(b);
+    qemu_claim_extend_error(error, local);
+    return false;
 }
 
 bool qemu_dump(const QemuOptions *options, Progress *progress, GError **error)
@@ -519,15 +609,32 @@ bool qemu_dump(const QemuOptions *options, Progress *progress, GError **error)
             return false;
         }
     }
-    b.qmp = qmp_connect(options->socket, CONNECT_SECONDS, on_event, &b, error);
-    if (!b.qmp) {
+    if (!connect_monitor(&b, error)) {
         return false;
     }
     ok = run(&b, g_steal_pointer(&arguments), &local);
     note_interruption(&b);
+    ok &= remove_images(&b, &local);
     ok &= freeze_thaw_at_last(b.freeze, &local);
     if (!ok) {
         g_propagate_error(error, g_steal_pointer(&local));
     }
     return ok;
+}
+
+bool qemu_has_backup(Qmp *qmp, bool *has, GError **error)
+{
+    g_autoptr(JsonNode) node = qmp_query(qmp, "query-commands", NULL, error);
+    JsonArray *array = node && JSON_NODE_HOLDS_ARRAY(node)
+                       ? json_node_get_array(node) : NULL;
+
+    *has = false;
+    for (guint i = 0; array && i < json_array_get_length(array); i++) {
+        JsonNode *element = json_array_get_element(array, i);
+
+        *has |= JSON_NODE_HOLDS_OBJECT(element) &&
+                g_strcmp0(json_lines_get_string(json_node_get_object(element),
+                                                "name"), "backup") == 0;
+    }
+    return node != NULL;
 }

@@ -15,6 +15,8 @@ struct Qmp {
     /* Set by qmp_connect(), never changed after it. */
     JsonLines *lines;
     bool oob;                   /* out of band commands are enabled */
+    unsigned version;
+
     QmpEventFunc *on_event;
     void *opaque;
 
@@ -43,7 +45,35 @@ bool qmp_wait(Qmp *q, unsigned milliseconds, GError **error)
     return true;
 }
 
+bool qmp_poll(Qmp *q, GError **error)
+{
+    for (;;) {
+        g_autoptr(JsonObject) message = NULL;
+
+        if (!json_lines_poll(q->lines, 0, &message, error)) {
+            return false;
+        }
+        if (!message) {
+            return true;
+        }
+        dispatch_event(q, message);
+    }
+}
+
 /* Commands */
+
+JsonObject *qmp_strings(const char *name, ...)
+{
+    JsonObject *object = json_object_new();
+    va_list list;
+
+    va_start(list, name);
+    for (; name; name = va_arg(list, const char *)) {
+        json_object_set_string_member(object, name, va_arg(list, const char *));
+    }
+    va_end(list);
+    return object;
+}
 
 static int64_t send_command(Qmp *q, const char *verb, const char *command,
                             JsonObject *arguments, int fd, GError **error)
@@ -75,26 +105,32 @@ static bool is_answer(JsonObject *message, int64_t id)
            : json_object_has_member(message, "error");
 }
 
-JsonObject *qmp_receive(Qmp *q, int64_t id, GError **error)
+static JsonNode *receive_node(Qmp *q, int64_t id, GError **error)
 {
     for (;;) {
         g_autoptr(JsonObject) message = json_lines_receive(q->lines, error);
-        JsonNode *result;
 
         if (!message) {
             return NULL;
         }
-        if (!is_answer(message, id)) {
-            dispatch_event(q, message);
-            continue;
+        if (is_answer(message, id)) {
+            JsonNode *result = json_lines_get_result(q->lines, message, error);
+
+            return result ? json_node_copy(result) : NULL;
         }
-        result = json_lines_get_result(q->lines, message, error);
-        if (result && !JSON_NODE_HOLDS_OBJECT(result)) {
-            json_lines_set_nonsense(q->lines, error, "an answer has no result");
-            return NULL;
-        }
-        return result ? json_node_dup_object(result) : NULL;
+        dispatch_event(q, message);
     }
+}
+
+JsonObject *qmp_receive(Qmp *q, int64_t id, GError **error)
+{
+    g_autoptr(JsonNode) result = receive_node(q, id, error);
+
+    if (result && !JSON_NODE_HOLDS_OBJECT(result)) {
+        json_lines_set_nonsense(q->lines, error, "an answer has no result");
+        return NULL;
+    }
+    return result ? json_node_dup_object(result) : NULL;
 }
 
 bool qmp_execute(Qmp *q, const char *command, JsonObject *arguments, int fd,
@@ -106,11 +142,41 @@ bool qmp_execute(Qmp *q, const char *command, JsonObject *arguments, int fd,
     return answer != NULL;
 }
 
+JsonNode *qmp_query(Qmp *q, const char *command, JsonObject *arguments,
+                    GError **error)
+{
+    int64_t id = qmp_send(q, command, arguments, -1, error);
+
+    return id ? receive_node(q, id, error) : NULL;
+}
+
 /* The connection */
+
+void qmp_set_events(Qmp *q, QmpEventFunc *on_event, void *opaque)
+{
+    q->on_event = on_event;
+    q->opaque = opaque;
+}
+
+unsigned qmp_version(const Qmp *q)
+{
+    return q->version;
+}
 
 void qmp_set_deadline(Qmp *q, unsigned seconds)
 {
     json_lines_set_deadline(q->lines, seconds);
+}
+
+static void note_version(Qmp *q, JsonObject *greeting)
+{
+    JsonObject *version = json_lines_get_object(greeting, "version");
+    JsonObject *qemu = version ? json_lines_get_object(version, "qemu") : NULL;
+
+    if (qemu) {
+        q->version = CLAMP(json_lines_get_int(qemu, "major"), 0, 9999) * 100 +
+                     CLAMP(json_lines_get_int(qemu, "minor"), 0, 99);
+    }
 }
 
 static bool receive_greeting(Qmp *q, const char *path, unsigned seconds,
@@ -137,6 +203,7 @@ static bool receive_greeting(Qmp *q, const char *path, unsigned seconds,
                                 "it does not greet as QMP does");
         return false;
     }
+    note_version(q, greeting);
     capabilities = json_object_get_member(greeting, "capabilities");
     if (capabilities && JSON_NODE_HOLDS_ARRAY(capabilities)) {
         array = json_node_get_array(capabilities);
@@ -171,8 +238,7 @@ Qmp *qmp_connect(const char *path, unsigned seconds, QmpEventFunc *on_event,
 {
     g_autoptr(Qmp) q = g_new0(Qmp, 1);
 
-    q->on_event = on_event;
-    q->opaque = opaque;
+    qmp_set_events(q, on_event, opaque);
     q->lines = json_lines_connect("monitor", path, seconds, NOBODY, error);
     if (!q->lines || !receive_greeting(q, path, seconds, error) ||
         !negotiate(q, error)) {

@@ -30,6 +30,12 @@ Qmp *qmp_connect(const char *path, unsigned seconds, QmpEventFunc *on_event,
 void qmp_free(Qmp *qmp);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qmp, qmp_free)
 
+/* From now on events are passed to another function; NULL: dropped. */
+void qmp_set_events(Qmp *qmp, QmpEventFunc *on_event, void *opaque);
+
+/* The version that QEMU has greeted with, such as 702 for 7.2; 0: none. */
+unsigned qmp_version(const Qmp *qmp);
+
 /* From now on waiting fails once SECONDS have passed; 0: it lasts for ever. */
 void qmp_set_deadline(Qmp *qmp, unsigned seconds);
 
@@ -51,7 +57,17 @@ JsonObject *qmp_receive(Qmp *qmp, int64_t id, GError **error);
 bool qmp_execute(Qmp *qmp, const char *command, JsonObject *arguments, int fd,
                  GError **error);
 
+/* The same, but returns the answer, which may be of any kind. */
+JsonNode *qmp_query(Qmp *qmp, const char *command, JsonObject *arguments,
+                    GError **error);
+
 /* Waits for one message of any kind, for MILLISECONDS at most. */
 bool qmp_wait(Qmp *qmp, unsigned milliseconds, GError **error);
+
+/* Takes what has come, and does not wait. */
+bool qmp_poll(Qmp *qmp, GError **error);
+
+/* Arguments that are strings: NAME, VALUE, ..., and NULL at the end. */
+JsonObject *qmp_strings(const char *name, ...) G_GNUC_NULL_TERMINATED;
 
 #endif /* SOURCE_QMP_H */

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Takes down what has our names.  Much of it ends only some time after it was
+ * asked to, and keeps others from going; so what there is is looked at and
+ * asked to go again and again, in an order that lets nothing go before its
+ * users, until nothing is there.
+ */
+#include "source/qemu-claim.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "backup/error.h"
+
+#define PREFIX "vma-dump-"
+#define RELEASE_SECONDS 10
+#define AGAIN_MS 20
+
+struct QemuClaim {
+    /* Set at creation, never changed. */
+    Qmp *qmp;
+    char *prefix;
+};
+
+QemuClaim *qemu_claim_new(Qmp *qmp, const char *socket, GError **error)
+{
+    struct stat st;
+    g_autofree char *identity = NULL;
+    QemuClaim *c;
+
+    if (stat(socket, &st) < 0) {
+        backup_error_set_errno(error, errno, "cannot stat '%s'", socket);
+        return NULL;
+    }
+    /* The same whatever path it is known by. */
+    identity = g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT,
+                               (guint64)st.st_dev, (guint64)st.st_ino);
+    c = g_new0(QemuClaim, 1);
+    c->qmp = qmp;
+    c->prefix = g_strdup_printf(PREFIX "%08x-", g_str_hash(identity));
+    return c;
+}
+
+void qemu_claim_free(QemuClaim *c)
+{
+    if (c) {
+        g_free(c->prefix);
+        g_free(c);
+    }
+}
+
+char *qemu_claim_name(const QemuClaim *c, QemuKind kind, unsigned index)
+{
+    return g_strdup_printf("%s%c%u", c->prefix, kind, index);
+}
+
+bool qemu_claim_index(const QemuClaim *c, QemuKind kind, const char *name,
+                      unsigned *index)
+{
+    guint64 number;
+
+    if (!name || !g_str_has_prefix(name, c->prefix)) {
+        return false;
+    }
+    name += strlen(c->prefix);
+    if (*name != (char)kind ||
+        !g_ascii_string_to_unsigned(name + 1, 10, 0, UINT_MAX, &number, NULL)) {
+        return false;
+    }
+    *index = number;
+    return true;
+}
+
+/* What there is */
+
+/* The members MEMBER of the objects that COMMAND lists; NULL on an error. */
+static GPtrArray *list(Qmp *qmp, const char *command, JsonObject *arguments,
+                       const char *member, GError **error)
+{
+    g_autoptr(JsonNode) node = qmp_query(qmp, command, arguments, error);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    JsonArray *array;
+
+    if (!node) {
+        return NULL;
+    }
+    array = JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+    for (guint i = 0; array && i < json_array_get_length(array); i++) {
+        JsonNode *element = json_array_get_element(array, i);
+        const char *name = JSON_NODE_HOLDS_OBJECT(element)
+            ? json_lines_get_string(json_node_get_object(element), member)
+            : NULL;
+
+        if (name) {
+            g_ptr_array_add(names, g_strdup(name));
+        }
+    }
+    return g_steal_pointer(&names);
+}
+
+static GPtrArray *list_exports(QemuClaim *c, GError **error)
+{
+    return list(c->qmp, "query-block-exports", NULL, "id", error);
+}
+
+static GPtrArray *list_nodes(QemuClaim *c, GError **error)
+{
+    JsonObject *arguments = json_object_new();
+
+    json_object_set_boolean_member(arguments, "flat", true);
+    return list(c->qmp, "query-named-block-nodes", arguments, "node-name",
+                error);
+}
+
+static GPtrArray *list_jobs(QemuClaim *c, GError **error)
+{
+    return list(c->qmp, "query-jobs", NULL, "id", error);
+}
+
+/* Asking it to go */
+
+/*
+ * Whether the connection still works.  What a command is answered with, if it
+ * is an error, is kept in *refusal, where the first one stays.
+ */
+static bool ask(QemuClaim *c, const char *command, JsonObject *arguments,
+                GError **refusal, GError **error)
+{
+    GError *local = NULL;
+
+    if (qmp_execute(c->qmp, command, arguments, -1, &local)) {
+        return true;
+    }
+    if (local->domain != JSON_LINES_ERROR) {
+        g_propagate_error(error, local);
+        return false;
+    }
+    if (*refusal) {
+        g_error_free(local);
+    } else {
+        *refusal = local;
+    }
+    return true;
+}
+
+/* *count is how many there are; they may be gone now, or not. */
+static bool remove_nodes(QemuClaim *c, QemuKind kind, GPtrArray *nodes,
+                         unsigned *count, GError **refusal, GError **error)
+{
+    unsigned index;
+
+    for (guint i = 0; i < nodes->len; i++) {
+        const char *name = g_ptr_array_index(nodes, i);
+
+        if (qemu_claim_index(c, kind, name, &index)) {
+            ++*count;
+            if (!ask(c, "blockdev-del", qmp_strings("node-name", name, NULL),
+                     refusal, error)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool remove_exports(QemuClaim *c, unsigned *count, unsigned *foreign,
+                           GError **refusal, GError **error)
+{
+    g_autoptr(GPtrArray) exports = list_exports(c, error);
+    unsigned index;
+
+    for (guint i = 0; exports && i < exports->len; i++) {
+        const char *name = g_ptr_array_index(exports, i);
+
+        if (!qemu_claim_index(c, QEMU_EXPORT, name, &index)) {
+            ++*foreign;
+            continue;
+        }
+        ++*count;
+        if (!ask(c, "block-export-del",
+                 qmp_strings("id", name, "mode", "hard", NULL), refusal,
+                 error)) {
+            return false;
+        }
+    }
+    return exports != NULL;
+}
+
+/* One that has been cancelled before refuses, which is nothing to speak of. */
+static bool remove_jobs(QemuClaim *c, unsigned *count, GError **refusal,
+                        GError **error)
+{
+    g_autoptr(GPtrArray) jobs = list_jobs(c, error);
+    unsigned index;
+
+    for (guint i = 0; jobs && i < jobs->len; i++) {
+        const char *name = g_ptr_array_index(jobs, i);
+        g_autoptr(GError) ignored = NULL;
+
+        if (!qemu_claim_index(c, QEMU_JOB, name, &index)) {
+            continue;
+        }
+        ++*count;
+        if (!ask(c, "job-cancel", qmp_strings("id", name, NULL), refusal,
+                 error) ||
+            !ask(c, "job-dismiss", qmp_strings("id", name, NULL), &ignored,
+                 error)) {
+            return false;
+        }
+    }
+    return jobs != NULL;
+}
+
+/*
+ * The mark goes last, for it is what tells a later run that the server is ours.
+ * Where somebody else exports on it, it is left to them.
+ */
+static bool stop_server(QemuClaim *c, GPtrArray *nodes, unsigned foreign,
+                        unsigned *count, GError **refusal, GError **error)
+{
+    g_autofree char *mark = qemu_claim_name(c, QEMU_SERVER, 0);
+    g_autoptr(GError) ignored = NULL;
+
+    if (!g_ptr_array_find_with_equal_func(nodes, mark, g_str_equal, NULL)) {
+        return true;
+    }
+    return (foreign > 0 ||
+            ask(c, "nbd-server-stop", NULL, &ignored, error)) &&
+           remove_nodes(c, QEMU_SERVER, nodes, count, refusal, error);
+}
+
+/* *left is how much was there.  Each stage begins when the one before is done. */
+static bool remove_some(QemuClaim *c, unsigned *left, GError **refusal,
+                        GError **error)
+{
+    static const QemuKind rest[] = {
+        QEMU_GUARD, QEMU_NULL, QEMU_IMAGE, QEMU_LIMIT, QEMU_FILE,
+    };
+    g_autoptr(GPtrArray) nodes = NULL;
+    unsigned foreign = 0;
+
+    *left = 0;
+    if (!remove_exports(c, left, &foreign, refusal, error)) {
+        return false;
+    }
+    nodes = list_nodes(c, error);
+    if (!nodes ||
+        (*left == 0 &&
+         !remove_nodes(c, QEMU_SNAPSHOT, nodes, left, refusal, error)) ||
+        (*left == 0 && !remove_jobs(c, left, refusal, error))) {
+        return false;
+    }
+    if (*left > 0) {
+        return true;
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(rest); i++) {
+        if (!remove_nodes(c, rest[i], nodes, left, refusal, error)) {
+            return false;
+        }
+    }
+    return stop_server(c, nodes, foreign, left, refusal, error);
+}
+
+bool qemu_claim_release(QemuClaim *c, GError **error)
+{
+    int64_t until_us = g_get_monotonic_time() +
+                       RELEASE_SECONDS * G_USEC_PER_SEC;
+    unsigned left;
+
+    for (;;) {
+        g_autoptr(GError) refusal = NULL;
+
+        if (!remove_some(c, &left, &refusal, error)) {
+            return false;
+        }
+        if (left == 0) {
+            return true;
+        }
+        if (g_get_monotonic_time() >= until_us) {
+            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s",
+                        refusal ? refusal->message : "it does not end");
+            return false;
+        }
+        if (!qmp_wait(c->qmp, AGAIN_MS, error)) {
+            return false;
+        }
+    }
+}
+
+void qemu_claim_extend_error(GError **error, const GError *reason)
+{
+    GError *before = *error;
+
+    *error = NULL;
+    g_set_error(error, BACKUP_ERROR,
+                before && before->domain == BACKUP_ERROR
+                ? before->code : BACKUP_ERROR_FAILED,
+                "%s, and what it needed can't be removed from QEMU, which the "
+                "next backup will try again: %s",
+                before ? before->message : "the backup is complete",
+                reason->message);
+    g_clear_error(&before);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which disks a QEMU has, found out over QMP: the same ones, by the same names,
+ * as the command "backup" of qemu-patch would choose.
+ */
+#ifndef SOURCE_QEMU_DISKS_H
+#define SOURCE_QEMU_DISKS_H
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "source/qmp.h"
+
+typedef struct QemuDisk {
+    char *name;                 /* owned; what the backup calls it */
+    char *node;                 /* owned; its root node's name */
+    uint64_t size_bytes;        /* above 0 */
+} QemuDisk;
+
+/*
+ * An array of QemuDisk: those named in DEVICES, NULL-terminated, by the device's
+ * id, the backend's or the node's name, in this order; or, where that is NULL,
+ * all writable disks of the guest.  NULL on an error, also where there is none.
+ */
+GPtrArray *qemu_disks_list(Qmp *qmp, char **devices, GError **error);
+
+#endif /* SOURCE_QEMU_DISKS_H */
