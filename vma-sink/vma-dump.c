@@ -334,6 +334,8 @@ static bool dump_qemu_nbd(const QemuOptions *options, BackupInfo *info,
         images.totals.total_bytes = backup_info_bytes(info);
         *stored = send_stream(&images, progress, &local);
     }
+    /* Connections that are open, and not read from, would hold QEMU up. */
+    g_ptr_array_set_size(list, 0);
     qemu_nbd_finish(qemu, &local);
     if (local) {
         g_propagate_error(error, g_steal_pointer(&local));

@@ -37,7 +37,7 @@ typedef struct DiskOptions {
     bool any_content;           /* also what is no raw image by its looks */
     bool force_share;           /* also what is in use */
     /* For exports. */
-    bool discard;               /* what has been sent; all is read once */
+    bool snapshot;              /* QEMU keeps it only to be read once, by us */
     const char *name;           /* what messages call it; NULL: the source */
 } DiskOptions;
 

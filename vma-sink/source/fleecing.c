@@ -44,7 +44,11 @@ void fleecing_free(Fleecing *f)
 {
     if (f) {
         for (guint i = 0; i < f->fds->len; i++) {
-            close(g_array_index(f->fds, int, i));
+            int fd = g_array_index(f->fds, int, i);
+
+            /* A QEMU that is stopped may keep the descriptor for a while. */
+            (void)!ftruncate(fd, 0);
+            close(fd);
         }
         g_array_free(f->fds, TRUE);
         g_free(f);
@@ -74,7 +78,9 @@ static int create_file(Fleecing *f, GError **error)
 /* The number of a set of descriptors in QEMU that has this one; -1: an error. */
 static int64_t pass_file(Fleecing *f, int fd, GError **error)
 {
-    int64_t id = qmp_send(f->qmp, "add-fd", NULL, fd, error);
+    JsonObject *arguments = qmp_strings("opaque", qemu_claim_mark(f->claim),
+                                        NULL);
+    int64_t id = qmp_send(f->qmp, "add-fd", arguments, fd, error);
     g_autoptr(JsonObject) answer = id ? qmp_receive(f->qmp, id, error) : NULL;
 
     return answer ? json_lines_get_int(answer, "fdset-id") : -1;

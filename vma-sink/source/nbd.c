@@ -5,6 +5,10 @@
  * sent in the order of the disk, straight from where they were received.  While
  * the stream's reader stalls nothing new is asked for.
  *
+ * A QEMU that can't get rid of an answer can't pause its disk either, which much
+ * of what is done to a machine makes necessary.  So all that was asked for of a
+ * QEMU's snapshot is received before anything is sent that may block.
+ *
  * Where the server tells which parts are zeroes ("base:allocation") those are
  * not read.  It is asked for this in between, when it is needed to go on.
  */
@@ -51,7 +55,9 @@ typedef struct NbdDisk {
     /* Set while connecting, never changed. */
     IoNbd nbd;
     uint32_t request_bytes;     /* most to ask for at once */
-    bool discard;
+    bool snapshot;              /* see DiskOptions */
+    bool whole_answers;         /* to reads */
+    bool discard;               /* what has been sent */
 
     ZeroMap *map;               /* NULL: everything is to be read */
     bool status_asked;          /* and not yet answered */
@@ -174,6 +180,35 @@ static int on_read_end(void *opaque, int *error)
     return 1;
 }
 
+/* All that counts is the end of the read. */
+static int on_piece(void *opaque, const void *data, size_t bytes,
+                    uint64_t offset, unsigned status, int *error)
+{
+    (void)opaque;
+    (void)data;
+    (void)bytes;
+    (void)offset;
+    (void)status;
+    (void)error;
+    return 0;
+}
+
+static bool ask_read(NbdDisk *n, void *buffer, uint32_t bytes, uint64_t offset,
+                     nbd_completion_callback end, GError **error)
+{
+    nbd_chunk_callback piece = { .callback = on_piece };
+    int64_t cookie = n->whole_answers
+        ? nbd_aio_pread_structured(n->nbd.handle, buffer, bytes, offset, piece,
+                                   end, LIBNBD_CMD_FLAG_DF)
+        : nbd_aio_pread(n->nbd.handle, buffer, bytes, offset, end, 0);
+
+    if (cookie < 0) {
+        io_nbd_set_error(&n->nbd, error);
+        return false;
+    }
+    return true;
+}
+
 static bool ask_chunk(NbdDisk *n, uint64_t count, GError **error)
 {
     Slot *slot = &n->slots[(n->oldest + n->used) % DEPTH];
@@ -189,10 +224,9 @@ static bool ask_chunk(NbdDisk *n, uint64_t count, GError **error)
     n->used++;
     for (uint32_t from = 0; from < bytes; from += n->request_bytes) {
         slot->pending++;
-        if (nbd_aio_pread(n->nbd.handle, slot->buffer + from,
-                          MIN(n->request_bytes, bytes - from), offset + from,
-                          end, 0) < 0) {
-            io_nbd_set_error(&n->nbd, error);
+        if (!ask_read(n, slot->buffer + from,
+                      MIN(n->request_bytes, bytes - from), offset + from, end,
+                      error)) {
             return false;
         }
     }
@@ -228,13 +262,16 @@ static bool receive(NbdDisk *n, uint64_t done, uint64_t clusters,
                     GError **error)
 {
     const Slot *slot = &n->slots[n->oldest];
-    bool ready;
+    bool ready, more = !n->snapshot || n->used == 0;
 
     do {
-        if (!ask(n, clusters, error)) {
+        if (more && !ask(n, clusters, error)) {
             return false;
         }
         ready = n->used > 0 ? slot->pending == 0 : n->next > done;
+        if (n->snapshot && nbd_aio_in_flight(n->nbd.handle) > 0) {
+            ready = false;
+        }
         /* Keeps the server busy; one that owes us nothing may have gone. */
         if (nbd_aio_in_flight(n->nbd.handle) > 0 &&
             !io_nbd_serve(&n->nbd, !ready, error)) {
@@ -364,6 +401,11 @@ Disk *nbd_disk_open(const char *uri, const DiskOptions *options,
         }
         return NULL;
     }
-    n->discard = options->discard && nbd_can_trim(n->nbd.handle) > 0;
+    n->snapshot = options->snapshot;
+    if (n->snapshot) {
+        n->discard = nbd_can_trim(n->nbd.handle) > 0;
+        /* Where it may answer in pieces, QEMU hangs up when one can't be read. */
+        n->whole_answers = nbd_can_df(n->nbd.handle) > 0;
+    }
     return g_steal_pointer(&disk);
 }

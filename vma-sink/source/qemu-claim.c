@@ -8,6 +8,7 @@
 #include "source/qemu-claim.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -21,6 +22,7 @@ struct QemuClaim {
     /* Set at creation, never changed. */
     Qmp *qmp;
     char *prefix;
+    guint32 run;                /* a random number */
 };
 
 QemuClaim *qemu_claim_new(Qmp *qmp, const char *socket, GError **error)
@@ -39,6 +41,7 @@ QemuClaim *qemu_claim_new(Qmp *qmp, const char *socket, GError **error)
     c = g_new0(QemuClaim, 1);
     c->qmp = qmp;
     c->prefix = g_strdup_printf(PREFIX "%08x-", g_str_hash(identity));
+    c->run = g_random_int() & 0xffffff;
     return c;
 }
 
@@ -50,26 +53,35 @@ void qemu_claim_free(QemuClaim *c)
     }
 }
 
+/* At most 31 bytes, as a node's name. */
 char *qemu_claim_name(const QemuClaim *c, QemuKind kind, unsigned index)
 {
-    return g_strdup_printf("%s%c%u", c->prefix, kind, index);
+    return g_strdup_printf("%s%c%u-%06x", c->prefix, kind, index, c->run);
+}
+
+const char *qemu_claim_mark(const QemuClaim *c)
+{
+    return c->prefix;
+}
+
+/* Whether we, or an earlier one of us, have made this. */
+static bool owns(const QemuClaim *c, QemuKind kind, const char *name)
+{
+    return name && g_str_has_prefix(name, c->prefix) &&
+           name[strlen(c->prefix)] == (char)kind;
 }
 
 bool qemu_claim_index(const QemuClaim *c, QemuKind kind, const char *name,
                       unsigned *index)
 {
-    guint64 number;
+    g_autofree char *same = NULL;
 
-    if (!name || !g_str_has_prefix(name, c->prefix)) {
+    if (!owns(c, kind, name)) {
         return false;
     }
-    name += strlen(c->prefix);
-    if (*name != (char)kind ||
-        !g_ascii_string_to_unsigned(name + 1, 10, 0, UINT_MAX, &number, NULL)) {
-        return false;
-    }
-    *index = number;
-    return true;
+    *index = strtoul(name + strlen(c->prefix) + 1, NULL, 10);
+    same = qemu_claim_name(c, kind, *index);
+    return strcmp(name, same) == 0;
 }
 
 /* What there is */
@@ -148,12 +160,10 @@ static bool ask(QemuClaim *c, const char *command, JsonObject *arguments,
 static bool remove_nodes(QemuClaim *c, QemuKind kind, GPtrArray *nodes,
                          unsigned *count, GError **refusal, GError **error)
 {
-    unsigned index;
-
     for (guint i = 0; i < nodes->len; i++) {
         const char *name = g_ptr_array_index(nodes, i);
 
-        if (qemu_claim_index(c, kind, name, &index)) {
+        if (owns(c, kind, name)) {
             ++*count;
             if (!ask(c, "blockdev-del", qmp_strings("node-name", name, NULL),
                      refusal, error)) {
@@ -168,12 +178,10 @@ static bool remove_exports(QemuClaim *c, unsigned *count, unsigned *foreign,
                            GError **refusal, GError **error)
 {
     g_autoptr(GPtrArray) exports = list_exports(c, error);
-    unsigned index;
-
     for (guint i = 0; exports && i < exports->len; i++) {
         const char *name = g_ptr_array_index(exports, i);
 
-        if (!qemu_claim_index(c, QEMU_EXPORT, name, &index)) {
+        if (!owns(c, QEMU_EXPORT, name)) {
             ++*foreign;
             continue;
         }
@@ -192,13 +200,11 @@ static bool remove_jobs(QemuClaim *c, unsigned *count, GError **refusal,
                         GError **error)
 {
     g_autoptr(GPtrArray) jobs = list_jobs(c, error);
-    unsigned index;
-
     for (guint i = 0; jobs && i < jobs->len; i++) {
         const char *name = g_ptr_array_index(jobs, i);
         g_autoptr(GError) ignored = NULL;
 
-        if (!qemu_claim_index(c, QEMU_JOB, name, &index)) {
+        if (!owns(c, QEMU_JOB, name)) {
             continue;
         }
         ++*count;
@@ -212,6 +218,54 @@ static bool remove_jobs(QemuClaim *c, unsigned *count, GError **refusal,
     return jobs != NULL;
 }
 
+/* Whether one of the descriptors in SET is marked as ours. */
+static bool owns_set(const QemuClaim *c, JsonObject *set)
+{
+    JsonNode *node = json_object_get_member(set, "fds");
+    JsonArray *fds = node && JSON_NODE_HOLDS_ARRAY(node)
+                     ? json_node_get_array(node) : NULL;
+
+    for (guint i = 0; fds && i < json_array_get_length(fds); i++) {
+        JsonNode *fd = json_array_get_element(fds, i);
+
+        if (JSON_NODE_HOLDS_OBJECT(fd) &&
+            g_strcmp0(json_lines_get_string(json_node_get_object(fd), "opaque"),
+                      c->prefix) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * What was passed and not opened; what was opened is closed with its node.  A
+ * QEMU that is stopped keeps them all until it runs, so they are not counted.
+ */
+static bool remove_sets(QemuClaim *c, GError **refusal, GError **error)
+{
+    g_autoptr(JsonNode) node = qmp_query(c->qmp, "query-fdsets", NULL, error);
+    JsonArray *sets = node && JSON_NODE_HOLDS_ARRAY(node)
+                      ? json_node_get_array(node) : NULL;
+
+    for (guint i = 0; sets && i < json_array_get_length(sets); i++) {
+        JsonNode *set = json_array_get_element(sets, i);
+        JsonObject *arguments;
+
+        if (!JSON_NODE_HOLDS_OBJECT(set) ||
+            !owns_set(c, json_node_get_object(set))) {
+            continue;
+        }
+        arguments = json_object_new();
+        json_object_set_int_member(
+            arguments, "fdset-id",
+            json_lines_get_int(json_node_get_object(set), "fdset-id"));
+        if (!ask(c, "remove-fd", arguments, refusal, error)) {
+            return false;
+        }
+    }
+    return node != NULL;
+}
+
 /*
  * The mark goes last, for it is what tells a later run that the server is ours.
  * Where somebody else exports on it, it is left to them.
@@ -219,15 +273,16 @@ static bool remove_jobs(QemuClaim *c, unsigned *count, GError **refusal,
 static bool stop_server(QemuClaim *c, GPtrArray *nodes, unsigned foreign,
                         unsigned *count, GError **refusal, GError **error)
 {
-    g_autofree char *mark = qemu_claim_name(c, QEMU_SERVER, 0);
-    g_autoptr(GError) ignored = NULL;
+    for (guint i = 0; i < nodes->len; i++) {
+        g_autoptr(GError) ignored = NULL;
 
-    if (!g_ptr_array_find_with_equal_func(nodes, mark, g_str_equal, NULL)) {
-        return true;
+        if (owns(c, QEMU_SERVER, g_ptr_array_index(nodes, i)) &&
+            foreign == 0 &&
+            !ask(c, "nbd-server-stop", NULL, &ignored, error)) {
+            return false;
+        }
     }
-    return (foreign > 0 ||
-            ask(c, "nbd-server-stop", NULL, &ignored, error)) &&
-           remove_nodes(c, QEMU_SERVER, nodes, count, refusal, error);
+    return remove_nodes(c, QEMU_SERVER, nodes, count, refusal, error);
 }
 
 /* *left is how much was there.  Each stage begins when the one before is done. */
@@ -259,7 +314,8 @@ static bool remove_some(QemuClaim *c, unsigned *left, GError **refusal,
             return false;
         }
     }
-    return stop_server(c, nodes, foreign, left, refusal, error);
+    return remove_sets(c, refusal, error) &&
+           stop_server(c, nodes, foreign, left, refusal, error);
 }
 
 bool qemu_claim_release(QemuClaim *c, GError **error)

@@ -37,10 +37,17 @@ QemuClaim *qemu_claim_new(Qmp *qmp, const char *socket, GError **error);
 void qemu_claim_free(QemuClaim *claim);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QemuClaim, qemu_claim_free)
 
-/* The name of the INDEXth thing of a kind, fit for a node and a job. */
+/*
+ * The name of the INDEXth thing of a kind, fit for a node and a job.  No other
+ * run has the same: some events are held back for a second, and would otherwise
+ * be taken for those of a later one.
+ */
 char *qemu_claim_name(const QemuClaim *claim, QemuKind kind, unsigned index);
 
-/* Which of its kind has this NAME; false: it is no such thing of ours. */
+/* What marks a set of descriptors (add-fd) as ours; owned by the claim. */
+const char *qemu_claim_mark(const QemuClaim *claim);
+
+/* Which of its kind has this NAME; false: none that this run has made. */
 bool qemu_claim_index(const QemuClaim *claim, QemuKind kind, const char *name,
                       unsigned *index);
 

@@ -413,7 +413,7 @@ static Disk *open_snapshot(QemuNbd *n, unsigned index, GError **error)
     g_autofree char *path = g_uri_escape_string(n->socket, "/", false);
     g_autofree char *uri = g_strdup_printf("nbd+unix:///%s?socket=%s", export,
                                            path);
-    const DiskOptions options = { .name = disk->name, .discard = true };
+    const DiskOptions options = { .name = disk->name, .snapshot = true };
 
     return disk_open(uri, &options, error);
 }

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the tests need to let vma-dump back up a QEMU that has no patches, or
+whose patches are not used: a machine with monitors on unix sockets, vma-dump
+with a reader that can wait, and its stream.
+
+The program is that in the folder of $VMA_DUMP, or in the Makefile's B.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+
+import harness
+from harness import check, equal
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..')
+sys.path.insert(0, os.path.join(ROOT, 'tests/lib'))
+import qbs      # noqa: E402  pylint: disable=wrong-import-position
+
+DUMP = os.environ.get('VMA_DUMP') or os.path.join(
+    ROOT, os.environ.get('B') or 'build', 'vma-dump')
+SIZE = 2 << 20
+CODES = {signal.SIGINT: 1, signal.SIGTERM: 1}
+
+
+class Host(harness.Process):
+    """qemu-system-x86_64 without a guest, with the monitors 'qmp0' and 'qmp1'.
+    Where it has no accelerator for tests its processor is halted."""
+
+    def __init__(self, test, *args):
+        program = test.program('qemu-system-x86_64')
+        accelerators = subprocess.run([program, '-accel', 'help'], check=True,
+                                      stdout=subprocess.PIPE).stdout.split()
+        accel = (['-accel', 'qtest'] if b'qtest' in accelerators
+                 else ['-accel', 'tcg'])
+        # cli; hlt; jmp to the hlt: where a processor begins
+        bios = bytes(0xfff0) + b'\xfa\xf4\xeb\xfd' + bytes(12)
+        self.sockets = [test.path('qmp0'), test.path('qmp1')]
+        for path in self.sockets:
+            args += '-qmp', 'unix:%s,server=on,wait=off' % path
+        super().__init__(test, program, [
+            '-nodefaults', '-display', 'none', *accel, '-machine', 'q35',
+            '-m', '64', '-bios', test.raw('bios', bios),
+            '-chardev', 'socket,id=qmp,fd=@QMP@',
+            '-mon', 'chardev=qmp,mode=control', *args])
+        self.test = test
+        self.folder = test.path('images')
+        os.mkdir(self.folder)
+        version = self.qmp.cmd('query-version')['qemu']
+        self.version = version['major'], version['minor']
+        self.nodes = self.leftovers()[0]
+
+    hmp = harness.Machine.hmp
+    io_send = harness.Machine.io_send
+    io_wait = harness.Machine.io_wait
+    io = harness.Machine.io
+
+    def dump(self, *options, **kwargs):
+        return Dump(self, *options, **kwargs)
+
+    def clean(self):
+        """Nothing is left of a backup"""
+        equal(self.leftovers()[0], self.nodes, 'nodes')
+        equal(self.qmp.cmd('query-jobs'), [], 'jobs')
+        equal(self.qmp.cmd('query-block-exports'), [], 'exports')
+        equal(os.listdir(self.folder), [], 'files')
+        left = [f for f in self.files() if self.folder in f]
+        equal(left, [], "QEMU's files")
+        try:
+            self.qmp.cmd('nbd-server-stop')
+        except harness.QmpError:
+            return
+        raise harness.Failure('the NBD server runs')
+
+    def files(self):
+        path = '/proc/%d/fd' % self.process.pid
+        for fd in os.listdir(path):
+            try:
+                yield os.readlink('%s/%s' % (path, fd))
+            except FileNotFoundError:
+                pass
+
+
+class Dump:
+    """A vma-dump that runs; nobody reads its stream before read()"""
+
+    def __init__(self, host, *options, monitor=0, method='nbd'):
+        self.host = host
+        argv = [DUMP, '--qmp', host.sockets[monitor], '--fleecing',
+                host.folder, *options]
+        if method:
+            argv += ['--method', method]
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, bufsize=0)
+        host.test.cleanup(self.process.kill)
+        self.images = {}
+        self.reader = qbs.Reader(self.process.stdout, self.on_data)
+        self.ended = False
+
+    def on_data(self, device, offset, data):
+        self.images[device.name][offset:offset + len(data)] = data
+
+    def start(self):
+        """Returns when the point in time is set"""
+        self.reader.read_preamble()
+        for device in self.reader.devices.values():
+            self.images[device.name] = bytearray(device.size)
+        return self
+
+    def read_disk(self):
+        """Up to and including the end of a disk"""
+        while self.reader.read_record() != qbs.DEVICE_END:
+            pass
+
+    def read(self):
+        """All the rest, and the exit code 0; returns the images by name"""
+        while self.reader.read_record() != qbs.END:
+            pass
+        check(not self.process.stdout.read(1), 'bytes after END')
+        equal(self.wait(), 0, 'exit code')
+        return self.images
+
+    def wait(self):
+        self.process.stdout.close()
+        _, self.message = self.process.communicate(timeout=30)
+        self.message = self.message.decode()
+        return self.process.returncode
+
+    def fails(self, text, code=1):
+        """The stream, if there is one, does not pass for a backup"""
+        why = None
+        try:
+            if not self.images:
+                self.start()
+            while self.reader.read_record() != qbs.END:
+                pass
+            raise harness.Failure('the stream is complete')
+        except qbs.Aborted as err:
+            why = err
+        except qbs.Incomplete:
+            pass
+        equal((self.wait(), text in self.message), (code, True),
+              'exit code (%s)' % self.message)
+        return why
