@@ -405,8 +405,8 @@ static bool dump_qemu(Command *command, Progress *progress, bool *stored,
     }
     options.qmp = qmp;
     if (nbd && opt_timeout > 0) {
-        cli_set_usage(error, "--timeout makes no sense without the patches of "
-                      "qemu-patch: the guest does not wait for the reader");
+        cli_set_usage(error, "--timeout makes no sense with the method nbd: "
+                      "the guest does not wait for the reader");
         return false;
     }
     if (command && !command_start(command, error)) {

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 A QMP monitor on a unix socket that answers like that of a QEMU with qemu-patch,
-to one client, and then exits.  There are no disks: what is written to the
-descriptor is the file given by --stream.  Every command is logged, a JSON
+to one client, and then exits.  Nothing can be read of its disk: what is written
+to the descriptor is the file given by --stream.  Nodes exist by name only.  Every command is logged, a JSON
 object per line: what came, and "fd": whether a descriptor came along.
 """
 import argparse
@@ -38,6 +38,8 @@ class Monitor:
         self.fd = -1            # the backup's
         self.status = 'none'
         self.queries = 0
+        self.nodes = ['n0']
+        self.jobs = []
 
     def send(self, message):
         self.client.sendall(json.dumps(message).encode() + b'\r\n')
@@ -131,6 +133,53 @@ class Monitor:
 
     def cmd_backup_cancel(self, _):
         self.set_status('cancelling')
+        return {}
+
+    def cmd_query_commands(self, _):
+        names = [name[4:].replace('_', '-') for name in dir(self)
+                 if name.startswith('cmd_')]
+        missing = self.options.missing.split(',')
+        return [{'name': name} for name in names if name not in missing]
+
+    def cmd_query_block(self, _):
+        return [{'device': '', 'qdev': '/machine/peripheral/d0/virtio-backend',
+                 'inserted': {'node-name': 'n0', 'ro': False,
+                              'image': {'virtual-size': TOTAL}}}]
+
+    def cmd_query_named_block_nodes(self, _):
+        return [{'node-name': name, 'ro': False, 'image':
+                 {'virtual-size': TOTAL}} for name in self.nodes]
+
+    def cmd_query_block_exports(self, _):
+        return []
+
+    def cmd_query_jobs(self, _):
+        return [{'id': job, 'status': 'concluded'} for job in self.jobs]
+
+    def cmd_query_fdsets(self, _):
+        return []
+
+    def cmd_add_fd(self, _):
+        os.close(self.fds.pop(0))
+        return {'fdset-id': 3, 'fd': 4}
+
+    def cmd_remove_fd(self, _):
+        return {}
+
+    def cmd_blockdev_add(self, arguments):
+        self.nodes.append(arguments['node-name'])
+        return {}
+
+    def cmd_blockdev_del(self, arguments):
+        self.nodes.remove(arguments['node-name'])
+        return {}
+
+    def cmd_blockdev_create(self, arguments):
+        self.jobs.append(arguments['job-id'])
+        return {}
+
+    def cmd_job_dismiss(self, arguments):
+        self.jobs.remove(arguments['id'])
         return {}
 
     def answer(self, message):
