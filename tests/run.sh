@@ -91,6 +91,17 @@ run_qemu() { # SERIES
     esac
 }
 
+# What any QEMU can do, with the one that is installed, if there is one.
+run_unpatched() {
+    local program
+    program=$(command -v qemu-system-x86_64)
+    case $program in
+    '') result skip qemu/unpatched "needs Debian's qemu-system-x86" ;;
+    *) run_tap qemu/unpatched python3 tests/qemu/run.py \
+        "$(dirname "$program")" nbd/ ;;
+    esac
+}
+
 for group in "$@"; do
     case $group in
     unit)
@@ -104,6 +115,7 @@ for group in "$@"; do
         for series in $QEMU_SERIES; do
             run_qemu "$series"
         done
+        run_unpatched
         ;;
     faults) run_tap faults python3 tests/faults/run.py -n 3 ;;
     *) echo "unknown group '$group'" >&2; exit 2 ;;

@@ -42,6 +42,7 @@ cmd nbdkit nbdkit
 cmd nbdinfo libnbd-bin
 cmd nbdfuse nbdfuse
 cmd qemu-nbd qemu-utils
+cmd qemu-system-x86_64 qemu-system-x86
 cmd debugfs e2fsprogs
 cmd man man-db
 cmd mandoc mandoc
