@@ -13,7 +13,7 @@ import threading
 import time
 
 from harness import CLUSTER, QmpError, Skip, check, disk, equal, pattern
-from unpatched import ROOT, SIZE, Host
+from unpatched import ROOT, SIZE, Host, qbs
 
 LIMIT = '--fleecing-size=1M'        # which 512 KiB of data do not fit into
 
@@ -192,21 +192,24 @@ def test_image_full(t):
     works(vm)
 
 
-def test_image_full_to_the_last(t):
-    """Also where everything was read before anybody could look."""
-    vm, data = one_disk(t, 1 << 20)
-    dump = vm.dump(LIMIT)
-    dump.start()
-    time.sleep(0.5)     # it has read all, and waits to write it
-    guest_writes(vm, data)
-    dump.reader.read_record()
-    try:
-        image = dump.read()['d0']
-    except Exception:       # pylint: disable=broad-except
-        dump.fails('No space left on device')
-    else:
-        check(image == data, 'contents')
-    vm.clean()
+def test_image_full_at_the_end(t):
+    """Whether it is full before or after the last read: a backup that succeeds
+    is right."""
+    data = pattern(15 * CLUSTER)
+    vm = Host(t, *disk('d0', t.raw('a', data)))
+    for number, seconds in enumerate((0, 0.01, 0.02, 0.03, 0.3), 1):
+        dump = vm.dump(LIMIT).start()
+        time.sleep(seconds)
+        before = data
+        guest_writes(vm, data, seed=number)
+        data = bytes([number]) * len(data)
+        try:
+            image = dump.read()['d0']
+            check(image == before, 'contents')
+        except qbs.Aborted as err:
+            equal((dump.wait(), 'No space left' in err.message), (1, True),
+                  str(err))
+        vm.clean()
 
 
 def test_only_what_is_not_yet_read_is_kept(t):

@@ -292,18 +292,18 @@ static bool receive(NbdDisk *n, uint64_t done, uint64_t clusters,
  */
 static bool discard(NbdDisk *n, uint64_t done, GError **error)
 {
-    if (!n->discard || done - n->kept < DISCARD_CLUSTERS) {
+    bool last = done == backup_clusters(n->disk.source_bytes);
+
+    if (!n->discard || (!last && done - n->kept < DISCARD_CLUSTERS)) {
         return true;
     }
     while (n->kept < done) {
         uint64_t count = MIN(done - n->kept, DISCARD_MAX_CLUSTERS);
-
         nbd_completion_callback end = { .callback = on_discarded };
 
         if (nbd_aio_trim(n->nbd.handle,
                          backup_run_bytes(n->disk.source_bytes, n->kept, count),
-                         n->kept * BACKUP_CLUSTER_BYTES,
-                         end, 0) < 0) {
+                         n->kept * BACKUP_CLUSTER_BYTES, end, 0) < 0) {
             io_nbd_set_error(&n->nbd, error);
             return false;
         }
