@@ -498,6 +498,22 @@ def test_fsfreeze(t):
     vm.clean()
 
 
+def test_answer(t):
+    """--answer waits for what the reader says, when QEMU has nothing to do with
+    the backup any more."""
+    vm, data = one_disk(t, CLUSTER)
+    for status, code in ((0, 0), (1, 1)):
+        dump = vm.dump('--answer').start()
+        dump.read_all()
+        while vm.qmp.cmd('query-jobs'):
+            time.sleep(0.01)
+        guest_writes(vm, data)
+        dump.answer(status, b'no space' if status else b'')
+        equal(dump.wait(), code, 'exit code')
+        equal('no space' in dump.message, bool(status), dump.message)
+        vm.clean()
+
+
 def test_configs(t):
     """Configuration files are carried."""
     vm, _data = one_disk(t, CLUSTER)

@@ -7,9 +7,11 @@ The program is that in the folder of $VMA_DUMP, or in the Makefile's B.
 """
 
 import os
-import signal
+import socket
+import struct
 import subprocess
 import sys
+import zlib
 
 import harness
 from harness import check, equal
@@ -21,7 +23,6 @@ import qbs      # noqa: E402  pylint: disable=wrong-import-position
 DUMP = os.environ.get('VMA_DUMP') or os.path.join(
     ROOT, os.environ.get('B') or 'build', 'vma-dump')
 SIZE = 2 << 20
-CODES = {signal.SIGINT: 1, signal.SIGTERM: 1}
 
 
 class Host(harness.Process):
@@ -91,12 +92,17 @@ class Dump:
                 host.folder, *options]
         if method:
             argv += ['--method', method]
-        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE,
+        self.socket, theirs = None, subprocess.PIPE
+        if '--answer' in options:
+            self.socket, theirs = socket.socketpair()
+        self.process = subprocess.Popen(argv, stdout=theirs,
                                         stderr=subprocess.PIPE, bufsize=0)
         host.test.cleanup(self.process.kill)
+        if self.socket:
+            theirs.close()
+            self.process.stdout = self.socket.makefile('rb', 0)
         self.images = {}
         self.reader = qbs.Reader(self.process.stdout, self.on_data)
-        self.ended = False
 
     def on_data(self, device, offset, data):
         self.images[device.name][offset:offset + len(data)] = data
@@ -113,10 +119,20 @@ class Dump:
         while self.reader.read_record() != qbs.DEVICE_END:
             pass
 
-    def read(self):
-        """All the rest, and the exit code 0; returns the images by name"""
+    def read_all(self):
+        """Up to and including END"""
         while self.reader.read_record() != qbs.END:
             pass
+
+    def answer(self, status, message=b''):
+        """What the reader has to say in the end"""
+        data = struct.pack('>4sIII', b'QBSa', status, len(message), 0) + message
+        crc = zlib.crc32(self.reader.uuid + data)
+        self.socket.sendall(data + struct.pack('>I', crc))
+
+    def read(self):
+        """All the rest, and the exit code 0; returns the images by name"""
+        self.read_all()
         check(not self.process.stdout.read(1), 'bytes after END')
         equal(self.wait(), 0, 'exit code')
         return self.images
@@ -133,8 +149,7 @@ class Dump:
         try:
             if not self.images:
                 self.start()
-            while self.reader.read_record() != qbs.END:
-                pass
+            self.read_all()
             raise harness.Failure('the stream is complete')
         except qbs.Aborted as err:
             why = err
