@@ -30,6 +30,7 @@
 #include "source/qemu-nbd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -71,8 +72,7 @@ struct QemuNbd {
     Fleecing *fleecing;
     GPtrArray *disks;           /* of QemuDisk */
 
-    char *folder;               /* NULL: none; of the socket */
-    char *socket;
+    int socket_fd;              /* -1: none; see listen_privately() */
     bool interrupted;           /* by a signal, which has been dealt with */
     bool started;               /* the jobs are there */
     bool stopping;              /* jobs may end */
@@ -87,29 +87,21 @@ QemuNbd *qemu_nbd_new(const QemuOptions *options, Progress *progress)
 
     n->options = options;
     n->progress = progress;
+    n->socket_fd = -1;
     return n;
-}
-
-/* Once all are connected, nobody needs it any more. */
-static void remove_socket(QemuNbd *n)
-{
-    if (n->folder) {
-        g_unlink(n->socket);
-        g_rmdir(n->folder);
-        g_clear_pointer(&n->folder, g_free);
-    }
 }
 
 void qemu_nbd_free(QemuNbd *n)
 {
     if (n) {
-        remove_socket(n);
+        if (n->socket_fd >= 0) {
+            close(n->socket_fd);
+        }
         g_clear_pointer(&n->claim, qemu_claim_free);
         g_clear_pointer(&n->owned_qmp, qmp_free);
         g_clear_pointer(&n->freeze, freeze_free);
         g_clear_pointer(&n->fleecing, fleecing_free);
         g_clear_pointer(&n->disks, g_ptr_array_unref);
-        g_free(n->socket);
         g_free(n->failure);
         g_free(n);
     }
@@ -238,34 +230,56 @@ static bool add_images(QemuNbd *n, GError **error)
     return true;
 }
 
-/* A folder that is only ours keeps others from the socket in it. */
-static int listen_privately(QemuNbd *n, GError **error)
+/* A socket that listens at PATH; -1: an error. */
+static int listen_at(const char *path, GError **error)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     int fd;
 
-    n->folder = g_dir_make_tmp("vma-dump.XXXXXX", error);
-    if (!n->folder) {
-        return -1;
-    }
-    n->socket = g_build_filename(n->folder, "nbd", NULL);
-    if (g_strlcpy(address.sun_path, n->socket, sizeof(address.sun_path)) >=
+    if (g_strlcpy(address.sun_path, path, sizeof(address.sun_path)) >=
         sizeof(address.sun_path)) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
                     "the path '%s' is too long for a socket (TMPDIR says where "
-                    "it is)", n->socket);
+                    "it is)", path);
         return -1;
     }
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
         listen(fd, WIRE_DEVICES_MAX) < 0) {
-        backup_error_set_errno(error, errno, "cannot listen on '%s'",
-                               n->socket);
+        backup_error_set_errno(error, errno, "cannot listen on '%s'", path);
         if (fd >= 0) {
             close(fd);
         }
         return -1;
     }
+    return fd;
+}
+
+/*
+ * A folder that is only ours keeps others from the socket, and both lose their
+ * names at once: what it is connected to by from then on is n->socket_fd.
+ */
+static int listen_privately(QemuNbd *n, GError **error)
+{
+    g_autofree char *folder = g_dir_make_tmp("vma-dump.XXXXXX", error);
+    g_autofree char *path = NULL;
+    int fd;
+
+    if (!folder) {
+        return -1;
+    }
+    path = g_build_filename(folder, "nbd", NULL);
+    fd = listen_at(path, error);
+    if (fd >= 0) {
+        n->socket_fd = open(path, O_PATH | O_CLOEXEC);
+        if (n->socket_fd < 0) {
+            backup_error_set_errno(error, errno, "cannot open '%s'", path);
+            close(fd);
+            fd = -1;
+        }
+    }
+    g_unlink(path);
+    g_rmdir(folder);
     return fd;
 }
 
@@ -410,9 +424,9 @@ static Disk *open_snapshot(QemuNbd *n, unsigned index, GError **error)
 {
     const QemuDisk *disk = g_ptr_array_index(n->disks, index);
     g_autofree char *export = qemu_claim_name(n->claim, QEMU_EXPORT, index);
-    g_autofree char *path = g_uri_escape_string(n->socket, "/", false);
-    g_autofree char *uri = g_strdup_printf("nbd+unix:///%s?socket=%s", export,
-                                           path);
+    g_autofree char *uri =
+        g_strdup_printf("nbd+unix:///%s?socket=/proc/self/fd/%d", export,
+                        n->socket_fd);
     const DiskOptions options = { .name = disk->name, .snapshot = true };
 
     return disk_open(uri, &options, error);
@@ -437,7 +451,6 @@ static bool open_disks(QemuNbd *n, BackupInfo *info, GPtrArray *disks,
         backup_info_add_device(info, i + 1, disk->name,
                                disk_size_bytes(opened));
     }
-    remove_socket(n);
     return true;
 }
 
@@ -571,7 +584,6 @@ bool qemu_nbd_finish(QemuNbd *n, GError **error)
         n->stopping = true;
         qmp_set_deadline(n->qmp, CLEANUP_SECONDS);
     }
-    remove_socket(n);
     if (n->claim && !qemu_claim_release(n->claim, &local)) {
         note_interruption(n);
         qemu_claim_extend_error(error, local);
