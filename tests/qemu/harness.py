@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import random
+import re
 import select
 import socket
 import subprocess
@@ -118,6 +119,8 @@ class Process:
     """A QEMU program with a QMP monitor on an inherited socket."""
 
     def __init__(self, test, program, args, pass_fds=()):
+        self._test = test
+        self._images = []       # [node name, size]
         ours, theirs = socket.socketpair()
         argv = [program] + [arg.replace('@QMP@', str(theirs.fileno()))
                             for arg in args]
@@ -149,7 +152,9 @@ class Process:
     def leftovers(self):
         """Everything that a backup must not leave behind"""
         nodes = sorted(n['node-name']
-                       for n in self.qmp.cmd('query-named-block-nodes'))
+                       for n in self.qmp.cmd('query-named-block-nodes')
+                       if [n['node-name'], n['image']['virtual-size']]
+                       not in self._images)
         jobs = [job['id'] for job in self.qmp.cmd('query-jobs')]
         fds = []
         path = '/proc/%d/fd' % self.process.pid
@@ -163,9 +168,51 @@ class Process:
 
     # The backup commands
 
+    def _sizes(self, devlist):
+        """The disks that will be backed up, as far as that is known here"""
+        sizes = {}
+        for info in self.qmp.cmd('query-block') if not devlist else ():
+            if not info.get('inserted', {'ro': True})['ro']:
+                sizes[info.get('qdev') or info['device']] = \
+                    info['inserted']['image']['virtual-size']
+        if devlist:
+            nodes = {n['node-name']: n['image']['virtual-size']
+                     for n in self.qmp.cmd('query-named-block-nodes')}
+            for name in re.split('[,;:]', devlist):
+                size = nodes.get(name) or nodes.get(name + '-node')
+                if size:
+                    sizes[name] = size
+        return sizes
+
+    def fleecing(self, devlist=None):
+        """The argument that has images for the disks, which are made or used
+        again"""
+        result = []
+        for name, size in self._sizes(devlist).items():
+            used = [item['node'] for item in result]
+            nodes = [node for node, node_size in self._images
+                     if node_size == size and node not in used]
+            if not nodes:
+                nodes = ['fleecing%d' % len(self._images)]
+                path = self._test.raw(nodes[0] + '.%d' % id(self), b'')
+                os.truncate(path, size)
+                self.qmp.cmd('blockdev-add', driver='file', filename=path,
+                             node_name=nodes[0], discard='unmap')
+                self._images.append([nodes[0], size])
+            result.append({'device': name, 'node': nodes[0]})
+        return result
+
+    def delete_images(self):
+        """Those of fleecing()"""
+        for node, _size in self._images:
+            self.qmp.cmd('blockdev-del', node_name=node)
+        self._images = []
+
     def backup(self, **arguments):
         """Start one, to the descriptor that is named 'stream'"""
         arguments.setdefault('backup_file', 'fd:stream')
+        if self._test.fleecing and 'fleecing' not in arguments:
+            arguments['fleecing'] = self.fleecing(arguments.get('devlist'))
         return self.qmp.cmd('backup', **arguments)['uuid']
 
     def to_pipe(self, **arguments):
@@ -334,9 +381,10 @@ class Nbd:
 class Test:
     """What one test gets: a folder, the build, and clean-up"""
 
-    def __init__(self, build, folder):
+    def __init__(self, build, folder, fleecing=False):
         self.build = build
         self.dir = folder
+        self.fleecing = fleecing        # in backups that don't say otherwise
         self._cleanups = []
 
     def cleanup(self, function):

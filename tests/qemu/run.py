@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run the tests of the patched QEMU and report in TAP.
 
-usage: run.py [-l] [-k] BUILD [NAME...]
+usage: run.py [-l] [-k] [--fleecing] BUILD [NAME...]
 
 BUILD is QEMU's build folder, such as qemu-patch/build-qemu.sh prints.  A NAME
-selects the tests whose name contains it.
+selects the tests whose name contains it.  With --fleecing, every backup that a
+test starts itself has an image between each disk and the stream.
 """
 
 import argparse
@@ -49,10 +50,10 @@ def find_tests(words):
     return tests
 
 
-def run(title, function, build, keep):
+def run(title, function, args):
     """Returns (ok, comment)"""
     folder = tempfile.mkdtemp(prefix='backup-test-')
-    test = harness.Test(build, folder)
+    test = harness.Test(os.path.abspath(args.build), folder, args.fleecing)
     ok, comment = False, ''
     signal.alarm(SECONDS)
     try:
@@ -75,7 +76,7 @@ def run(title, function, build, keep):
                     print('# log: ' + line.rstrip())
         except FileNotFoundError:
             pass
-    if keep and not ok:
+    if args.keep and not ok:
         print('# kept: ' + folder)
     else:
         shutil.rmtree(folder, ignore_errors=True)
@@ -88,6 +89,8 @@ def main():
                         help='print the names and the claims of the tests')
     parser.add_argument('-k', '--keep', action='store_true',
                         help='keep the folder of a test that fails')
+    parser.add_argument('--fleecing', action='store_true',
+                        help='have a local image between disks and stream')
     parser.add_argument('build', metavar='BUILD')
     parser.add_argument('names', metavar='NAME', nargs='*')
     args = parser.parse_args()
@@ -106,8 +109,7 @@ def main():
     print('1..%d' % len(tests))
     for number, (title, function) in enumerate(tests, 1):
         start = time.monotonic()
-        ok, comment = run(title, function, os.path.abspath(args.build),
-                          args.keep)
+        ok, comment = run(title, function, args)
         failures += not ok
         print('%s %d - %s%s' % ('ok' if ok else 'not ok', number, title,
                                 comment))

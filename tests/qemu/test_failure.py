@@ -139,7 +139,8 @@ def test_reader_stops(t):
     start = time.monotonic()
     vm.io('d0', 'write -P 4 2M 64k')
     seconds = time.monotonic() - start
-    check(0.2 < seconds < 2.5, 'the guest waited %.2f s' % seconds)
+    check(t.fleecing or 0.2 < seconds, 'the guest waited %.2f s' % seconds)
+    check(seconds < 2.5, 'the guest waited %.2f s' % seconds)
     data[2 << 20:(2 << 20) + CLUSTER] = b'\4' * CLUSTER
     info = vm.end('error')
     check('within 1 seconds' in info['errmsg'], info['errmsg'])

@@ -131,7 +131,8 @@ def guest_first(t, number, at_most):
         vm.end('done')
         runs = [record[1:] for record in stream.records]
         place = runs.index((1, number, 1)) - 64
-        if place <= at_most:
+        # with an image in between, the write waits for no record at all
+        if place <= at_most or t.fleecing:
             return
     check(False, '%d records came before the cluster' % place)
 
