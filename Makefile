@@ -71,8 +71,8 @@ BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 
 .PHONY: all help setup check check-built check-asan check-faults check-fuzz \
 	check-differential coverage demo-built check-unit check-cli check-qemu demo \
-	bench lint qemu qemu-tools install install-vma uninstall uninstall-vma deb \
-	check-deb clean FORCE
+	bench soak lint qemu qemu-tools install install-vma uninstall uninstall-vma \
+	deb check-deb clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -97,6 +97,7 @@ help:
 	@echo '                  archives at random ($(DIFFERENTIAL_ROUNDS)), by two readers'
 	@echo 'make coverage     which lines the unit tests and the corpus run'
 	@echo 'make bench        measure speed and memory'
+	@echo 'make soak         backups of busy disks for SOAK_MINUTES ($(SOAK_MINUTES))'
 	@echo 'make lint         static analysis'
 	@echo 'make setup        install the Debian packages that all this needs'
 	@echo 'make qemu         get, patch and build QEMU $(firstword $(QEMU_SERIES))'
@@ -241,6 +242,11 @@ qemu-tools:
 
 bench: all $(BENCH_PROGRAMS)
 	B=$(abspath $(B)) QEMU_SERIES='$(QEMU_SERIES)' tests/bench/run.sh
+
+SOAK_MINUTES ?= 20
+soak:
+	@tests/setup.sh qemu demo
+	@QEMU_SERIES='$(QEMU_SERIES)' tests/soak/run.sh $(SOAK_MINUTES)
 
 # Other versions of gcc's analyzer may be wrong in other places: what they find
 # is shown, and no failure.

@@ -8,9 +8,9 @@
 # unit: C programs that speak TAP.  cli: shell scripts, one claim each; exit
 # code 77 skips.  qemu: the patched QEMU (all of QEMU_SERIES), which is built
 # first where it is not in the cache, with and without local images between the
-# disks and the stream, and the installed one, without patches; speaks TAP.
-# faults: some of those of "make check-faults"; speaks TAP.  What a test prints is
-# shown if it fails.  The exit code is 1 if anything failed.
+# disks and the stream, a short soak, and the installed one, without patches;
+# speaks TAP.  faults: some of those of "make check-faults"; speaks TAP.  What a
+# test prints is shown if it fails.  The exit code is 1 if anything failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -90,6 +90,7 @@ run_qemu() { # SERIES
         run_tap "qemu/$1" python3 tests/qemu/run.py "$folder"
         run_tap "qemu/$1 --fleecing" python3 tests/qemu/run.py --fleecing \
             "$folder" content/ failure/ guest/ machine/
+        run_tap "qemu/$1" python3 tests/soak/soak.py --seconds 15 "$folder"
         ;;
     77) result skip "qemu/$1" "Debian does not have this QEMU (any more)" ;;
     *) result fail "qemu/$1" "the patched QEMU can't be built" ;;

@@ -50,6 +50,7 @@ cmd zsh zsh
 cmd strace strace
 END
     ;;
+    # Not of "make check": Debian's package starts a server at once.
     ssh) cat <<'END'
 cmd ssh openssh-client
 file /usr/sbin/sshd openssh-server
@@ -106,7 +107,10 @@ file /bin/busybox busybox-static
 cmd gnuplot gnuplot-nox
 END
     ;;
-    # Not of "make check": Debian's package starts a server at once.
+    graph) cat <<'END'
+cmd gnuplot gnuplot-nox
+END
+    ;;
     lint) cat <<'END'
 cmd cppcheck cppcheck
 cmd shellcheck shellcheck
