@@ -31,7 +31,7 @@ ask() { # PID PATTERN
 started() { # PID
     local i
     for ((i = 0; i < 1000; i++)); do
-        compgen -G "/proc/$1/task/*/stat" | wc -l | grep -qx 2 && return
+        [ "$(compgen -G "/proc/$1/task/*/stat" | wc -l)" -ge 2 ] && return
         sleep 0.01
     done
     fail "no second thread"

@@ -39,7 +39,8 @@ _vma_value() {
     -d | --disk | --device) COMPREPLY=() ;;
     --qmp | --fsfreeze | -U | --unix | -c | --config | -o)
         _vma_files ;;
-    --spool)
+    --method) _vma_words 'auto pipe nbd' ;;
+    --spool | --fleecing | --receive)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
         ;;
