@@ -14,7 +14,7 @@ import subprocess
 
 import crash
 import strace
-from common import (DUMP, RESTORE, SINK, Folder, copy, disks_of, make_disk,
+from common import (DUMP, RESTORE, SINK, Folder, disks_of, make_disk,
                     read, remove, run, sanitized, with_shim)
 
 DISKS = {'a': 1 << 20, 'b': 100 << 10}

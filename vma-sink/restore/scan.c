@@ -256,7 +256,7 @@ VmaIndex *restore_scan(const RestoreArchive *archive, GError **error)
         return NULL;
     }
     index = scan_any(archive, false, &wrong);
-    if (!index && wrong->code == BACKUP_ERROR_DAMAGED &&
+    if (wrong && wrong->code == BACKUP_ERROR_DAMAGED &&
         io_input_is_compressed(input)) {
         cli_note("%s: %s: its frames and extents are looked for",
                  restore_archive_label(archive), wrong->message);

@@ -179,7 +179,7 @@ static bool connect_monitor(QemuNbd *n, GError **error)
     }
     if (qmp_version(n->qmp) < MIN_VERSION) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "this QEMU is older than %u.%u", MIN_VERSION / 100,
+                    "this QEMU is older than %d.%d", MIN_VERSION / 100,
                     MIN_VERSION % 100);
         return false;
     }
