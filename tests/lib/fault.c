@@ -317,15 +317,24 @@ int openat(int folder_fd, const char *path, int flags, ...)
     return openat64(folder_fd, path, flags, mode);
 }
 
-/* A descriptor that is there for its lock: its close is of no interest. */
+/* A duplicate is there for a file's lock: its close is of no interest. */
 static unsigned char is_lock[1024];
 
-int flock(int fd, int operation)
+int fcntl(int fd, int command, ...)
 {
-    if (fd >= 0 && fd < (int)sizeof(is_lock)) {
-        is_lock[fd] = operation & LOCK_EX ? 1 : 0;
+    va_list args;
+    void *argument;
+    int result;
+
+    va_start(args, command);
+    argument = va_arg(args, void *);
+    va_end(args);
+    result = NEXT(fcntl)(fd, command, argument);
+    if (command == F_DUPFD_CLOEXEC && result >= 0 &&
+        result < (int)sizeof(is_lock)) {
+        is_lock[result] = 1;
     }
-    return NEXT(flock)(fd, operation);
+    return result;
 }
 
 /* Closes of what was written report errors too. */

@@ -34,7 +34,6 @@ struct IoFolder {
     struct stat old;
     GPtrArray *old_files;       /* of IoFolderEntry: all that may be removed */
 
-    int claim;                  /* on the temporary folder; -1: none */
 
     char *temp;                 /* what is to be removed; NULL: nothing */
     bool finished;              /* then that is what was replaced */
@@ -214,8 +213,7 @@ static int exchange(const char *a, const char *b)
 }
 
 /* A new one, claimed; -1 on error.  *temp is set if there is one all the same. */
-static int create_claimed(const char *path, char **temp, int *claim,
-                          GError **error)
+static int create_claimed(const char *path, char **temp, GError **error)
 {
     g_autofree char *name = io_temp_template(path);
     int fd;
@@ -230,7 +228,7 @@ static int create_claimed(const char *path, char **temp, int *claim,
         backup_error_set_errno(error, errno, "cannot open folder '%s'", *temp);
         return -1;
     }
-    *claim = io_claim(fd);
+    io_claim(fd);
     return fd;
 }
 
@@ -248,8 +246,7 @@ static void close_if_open(int fd)
 static bool check_exchange(IoFolder *folder, GError **error)
 {
     g_autofree char *other = NULL;
-    int claim = -1;
-    int fd = create_claimed(folder->path, &other, &claim, error);
+    int fd = create_claimed(folder->path, &other, error);
     bool ok = fd >= 0;
 
     if (ok && exchange(folder->temp, other) < 0) {
@@ -267,14 +264,12 @@ static bool check_exchange(IoFolder *folder, GError **error)
         rmdir(other);
     }
     close_if_open(fd);
-    close_if_open(claim);
     return ok;
 }
 
 static bool create_temp(IoFolder *folder, GError **error)
 {
-    folder->fd = create_claimed(folder->path, &folder->temp, &folder->claim,
-                                error);
+    folder->fd = create_claimed(folder->path, &folder->temp, error);
     return folder->fd >= 0 &&
            (!replaces(folder) || check_exchange(folder, error));
 }
@@ -285,7 +280,6 @@ IoFolder *io_folder_new(const char *path, IoFolderMayGo *may_go,
     g_autoptr(IoFolder) folder = g_new0(IoFolder, 1);
 
     folder->fd = -1;
-    folder->claim = -1;
     folder->old_fd = -1;
     folder->path = g_strdup(path);
     folder->files = g_ptr_array_new_with_free_func(file_free);
@@ -413,7 +407,7 @@ bool io_folder_finish(IoFolder *folder, GError **error)
         return false;
     }
     folder->finished = true;
-    io_claim_unmark(folder->claim);
+    io_claim_unmark(folder->fd);
     if (replaces(folder)) {
         remove_old(folder);
     } else {
@@ -441,7 +435,6 @@ void io_folder_free(IoFolder *folder)
         rmdir(folder->temp);
     }
     close_if_open(folder->fd);
-    close_if_open(folder->claim);
     close_if_open(folder->old_fd);
     g_clear_pointer(&folder->old_files, g_ptr_array_unref);
     g_ptr_array_unref(folder->files);

@@ -21,7 +21,6 @@ struct IoOutput {
     char *path;                 /* final name; NULL: standard output */
     char *temp;                 /* NULL: nothing to remove */
     int fd;
-    int claim;                  /* on the temporary file; -1: none */
     bool replaces;              /* there was a file of that name */
     uint64_t bytes;
     IoQuota *quota;             /* borrowed; NULL: there is none */
@@ -38,7 +37,6 @@ static IoOutput *output_new_stdout(GError **error)
     }
     output = g_new0(IoOutput, 1);
     output->fd = STDOUT_FILENO;
-    output->claim = -1;
     return output;
 }
 
@@ -142,7 +140,7 @@ IoOutput *io_output_new(const char *path, bool overwrite, GError **error)
     output->path = g_strdup(path);
     output->temp = g_steal_pointer(&temp);
     output->fd = fd;
-    output->claim = io_claim(fd);
+    io_claim(fd);
     output->replaces = replaces;
     return output;
 }
@@ -157,9 +155,6 @@ void io_output_free(IoOutput *output)
     }
     if (output->path && output->fd >= 0) {
         close(output->fd);
-    }
-    if (output->claim >= 0) {
-        close(output->claim);
     }
     g_free(output->temp);
     g_free(output->path);
@@ -215,25 +210,28 @@ static bool finish_stdout(IoOutput *output, GError **error)
     return true;
 }
 
-bool io_output_finish(IoOutput *output, GError **error)
+/*
+ * Closes the file, which may be when a failed write is told; the claim on it is
+ * held by a duplicate, to be closed, or -1: then there is none any more.
+ */
+static bool close_file(IoOutput *output, int *claim, GError **error)
 {
     int fd = output->fd;
 
-    if (!output->path) {
-        return finish_stdout(output, error);
-    }
-    if (io_interrupted(error)) {
-        return false;
-    }
-    if (fsync(fd) < 0) {
-        backup_error_set_errno(error, errno, "cannot sync '%s'", output->temp);
-        return false;
+    *claim = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (*claim < 0) {
+        io_claim_unmark(fd);
     }
     output->fd = -1;
     if (close(fd) < 0) {
         backup_error_set_errno(error, errno, "cannot close '%s'", output->temp);
         return false;
     }
+    return true;
+}
+
+static bool rename_file(IoOutput *output, GError **error)
+{
     if ((output->replaces ? rename(output->temp, output->path)
                           : io_rename_new(output->temp, output->path)) < 0) {
         backup_error_set_errno(error, errno, "cannot rename '%s' to '%s'",
@@ -241,7 +239,39 @@ bool io_output_finish(IoOutput *output, GError **error)
         return false;
     }
     g_clear_pointer(&output->temp, g_free);
-    io_claim_unmark(output->claim);
+    return true;
+}
+
+/* From the synced file to its name. */
+static bool name_file(IoOutput *output, GError **error)
+{
+    int claim;
+    bool ok = close_file(output, &claim, error) && rename_file(output, error);
+
+    if (claim >= 0) {
+        if (ok) {
+            io_claim_unmark(claim);
+        }
+        close(claim);
+    }
+    return ok;
+}
+
+bool io_output_finish(IoOutput *output, GError **error)
+{
+    if (!output->path) {
+        return finish_stdout(output, error);
+    }
+    if (io_interrupted(error)) {
+        return false;
+    }
+    if (fsync(output->fd) < 0) {
+        backup_error_set_errno(error, errno, "cannot sync '%s'", output->temp);
+        return false;
+    }
+    if (!name_file(output, error)) {
+        return false;
+    }
     if (!io_sync_parent(output->path, error)) {
         /*
          * The name may not survive a loss of power, so this is no success,

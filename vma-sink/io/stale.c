@@ -35,25 +35,17 @@ static const char *boot_id(void)
     return g_strchomp(id);
 }
 
-int io_claim(int fd)
+void io_claim(int fd)
 {
-    int claim = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-
-    if (claim >= 0 && flock(claim, LOCK_EX | LOCK_NB) < 0) {
-        close(claim);
-        return -1;
+    /* Without a lock the mark would say that it is nobody's. */
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && *boot_id()) {
+        (void)fsetxattr(fd, MARK, boot_id(), strlen(boot_id()), 0);
     }
-    if (claim >= 0 && *boot_id()) {
-        (void)fsetxattr(claim, MARK, boot_id(), strlen(boot_id()), 0);
-    }
-    return claim;
 }
 
-void io_claim_unmark(int claim)
+void io_claim_unmark(int fd)
 {
-    if (claim >= 0) {
-        (void)fremovexattr(claim, MARK);
-    }
+    (void)fremovexattr(fd, MARK);
 }
 
 /* "NAME.XXXXXX.partial", as io_temp_template() makes them. */

@@ -16,17 +16,16 @@
 #include <stdbool.h>
 
 /*
- * Claims the new file or folder that FD is open on.  The result is a descriptor
- * that holds the claim until it is closed, also when FD is closed before; -1:
- * the file system has no locks, and nothing is claimed.
+ * Claims the new file or folder that FD is open on, until FD and its duplicates
+ * are closed.  Where the file system has no locks nothing is claimed.
  */
-int io_claim(int fd);
+void io_claim(int fd);
 
 /*
  * Removes the mark, once the name is final.  That needs no sync: a mark that
- * stays means nothing under such a name.  CLAIM may be -1.
+ * stays means nothing under such a name.
  */
-void io_claim_unmark(int claim);
+void io_claim_unmark(int fd);
 
 /* PATH was REMOVED, or is left over as far as a look can tell. */
 typedef void IoStaleFunc(const char *path, bool removed, void *opaque);
