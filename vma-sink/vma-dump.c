@@ -120,6 +120,7 @@ typedef struct Images {
     BackupInfo *info;
     GPtrArray *images;          /* of Disk, in the order of info's devices */
     QemuNbd *qemu;              /* that they are read from, or NULL */
+    GError *left;               /* what is left over in it after the end */
     DiskTotals totals;
 } Images;
 
@@ -288,9 +289,14 @@ static bool send_stream(Images *images, Progress *progress, GError **error)
         send_abort(writer, io_output_fd(output), *error);
         return false;
     }
-    /* The guest should not do any longer what only the reading needs. */
-    return (!images->qemu || qemu_nbd_finish(images->qemu, error)) &&
-           await_answer(io_output_fd(output), info, progress, error) &&
+    /*
+     * The guest should not do any longer what only the reading needs.  Whether
+     * the backup is stored does not depend on how that goes.
+     */
+    if (images->qemu) {
+        qemu_nbd_finish(images->qemu, &images->left);
+    }
+    return await_answer(io_output_fd(output), info, progress, error) &&
            io_output_finish(output, error);
 }
 
@@ -337,6 +343,12 @@ static bool dump_qemu_nbd(const QemuOptions *options, BackupInfo *info,
     /* Connections that are open, and not read from, would hold QEMU up. */
     g_ptr_array_set_size(list, 0);
     qemu_nbd_finish(qemu, &local);
+    if (!local) {
+        local = g_steal_pointer(&images.left);
+    } else if (images.left) {
+        cli_note("warning: %s", images.left->message);
+    }
+    g_clear_error(&images.left);
     if (local) {
         g_propagate_error(error, g_steal_pointer(&local));
         return false;

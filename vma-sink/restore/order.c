@@ -131,7 +131,8 @@ typedef struct Plan {
     uint64_t max_blocks;
 } Plan;
 
-static void insert(Plan *p, guint visit)
+/* False: it is kept already. */
+static bool insert(Plan *p, guint visit)
 {
     guint from = 0, to = p->kept->len;
 
@@ -144,15 +145,18 @@ static void insert(Plan *p, guint visit)
             to = middle;
         }
     }
+    if (from < p->kept->len && g_array_index(p->kept, guint, from) == visit) {
+        return false;
+    }
     g_array_insert_val(p->kept, from, visit);
+    return true;
 }
 
 /* Keeps the visits of an extent after FIRST, as far as there is room. */
 static void keep_later(RestoreOrder *o, Plan *p, guint first)
 {
     for (guint i = visit_at(o, first)->next; i; i = visit_at(o, i)->next) {
-        insert(p, i);
-        p->blocks += visit_at(o, i)->blocks;
+        p->blocks += insert(p, i) ? visit_at(o, i)->blocks : 0;
         while (p->blocks > p->max_blocks || p->kept->len > KEPT_VISITS_MAX) {
             p->blocks -= visit_at(o, g_array_index(p->kept, guint, 0))->blocks;
             g_array_remove_index(p->kept, 0);

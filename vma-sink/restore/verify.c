@@ -77,8 +77,9 @@ static void print_extent_of_check(const RestoreArchive *archive)
 static void print_missing_table(const RestoreArchive *archive)
 {
     if (io_input_lacks_table(restore_archive_input(archive))) {
-        printf("The file has no seek table (any more): its archive can only be "
-               "read from front to\nback.  'vma-restore reindex' makes one.\n");
+        printf("The file has no seek table (any more): what reaches into it "
+               "has to look for its\nframes first, if they have their sizes in "
+               "them.  'vma-restore reindex' makes one.\n");
     }
 }
 
