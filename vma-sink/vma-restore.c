@@ -2,9 +2,11 @@
 /*
  * vma-restore: archive -> list, configs, check, disks, NBD.
  */
+#include <errno.h>
 #include <glib.h>
 #include <unistd.h>
 
+#include "backup/error.h"
 #include "cli/cli.h"
 #include "cli/compress.h"
 #include "cli/progress.h"
@@ -218,6 +220,13 @@ static bool run_extract(int argc, char **argv, GError **error)
         .salvage = salvage,
         .threads = threads,
     };
+    /* A connection that is not used ends many a server: no such archive? */
+    if (!g_str_equal(argv[1], "-") && access(argv[1], R_OK) < 0) {
+        backup_error_set_errno(error, errno,
+                               "nothing was restored: '%s': cannot open",
+                               argv[1]);
+        return false;
+    }
     connections = restore_connections_new(force ? extract.disks : NULL, error);
     /* Who reads the archive can't connect any more. */
     if (!connections || !restore_confine_extract(&extract, error)) {

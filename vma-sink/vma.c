@@ -12,6 +12,7 @@
 
 #include "backup/error.h"
 #include "cli/cli.h"
+#include "confine/confine.h"
 #include "io/io.h"
 #include "proxmox/content.h"
 #include "proxmox/proxmox.h"
@@ -28,7 +29,10 @@ static const char usage_text[] =
     "[-d format=<format>:<device name>=<path> [-d ...]]\n"
     "vma extract <filename> [-d <drive-list>] [-r <fifo>] <targetdir>\n"
     "vma verify <filename> [-v]\n"
-    "vma --version\n";
+    "vma --version\n"
+    "\n"
+    "vma --no-confine ... does not give up, before the archive is read, the\n"
+    "rights that are not needed.\n";
 
 /* False, for the caller to return. */
 static bool set_usage(GError **error, const char *text)
@@ -209,6 +213,11 @@ static bool run(int argc, char **argv, GError **error)
     g_autoptr(GPtrArray) disks = g_ptr_array_new();
     Arguments arguments = { .configs = configs, .disks = disks };
 
+    if (argc > 1 && strcmp(argv[1], "--no-confine") == 0) {
+        confine_wanted = false;
+        argc--;
+        argv++;
+    }
     for (size_t i = 0; argc > 1 && i < G_N_ELEMENTS(commands); i++) {
         if (strcmp(argv[1], commands[i].name) == 0) {
             return commands[i].run(argc - 1, argv + 1, &arguments, error);
@@ -231,6 +240,7 @@ int main(int argc, char **argv)
     GError *error = NULL;
 
     g_set_prgname("vma");
+    cli_occupy_standard_descriptors();
     setlocale(LC_CTYPE, "");
     io_catch_signals();
     return run(argc, argv, &error) ? 0 : cli_report(error);

@@ -59,7 +59,7 @@ static gboolean print_version(const gchar *name, const gchar *value,
  * A file that we open must not become a standard descriptor that was closed:
  * messages would go into it.  What is closed stays unusable.
  */
-static void occupy_standard_descriptors(void)
+void cli_occupy_standard_descriptors(void)
 {
     static const int modes[] = { O_WRONLY, O_RDONLY, O_RDWR };
 
@@ -83,7 +83,7 @@ bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries,
     g_autoptr(GOptionContext) context = g_option_context_new(parameters);
     g_autoptr(GError) local = NULL;
 
-    occupy_standard_descriptors();
+    cli_occupy_standard_descriptors();
     setlocale(LC_CTYPE, "");
     g_option_context_set_summary(context, summary);
     g_option_context_set_description(context, cli_exit_codes);

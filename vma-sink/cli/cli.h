@@ -16,6 +16,9 @@
 /* The text on exit codes at the end of every --help. */
 extern const char cli_exit_codes[];
 
+/* What cli_parse() does first: see cli.c. */
+void cli_occupy_standard_descriptors(void);
+
 /*
  * Parses the command line with GOption; --version and --help are added.  The
  * summary stands under the usage line, which ends in PARAMETERS.  *argc and

@@ -117,9 +117,13 @@ int confine_landlock_new(void)
 
 void confine_landlock_add(int rules_fd, const char *path, ConfineAccess access)
 {
-    PathBeneath rule = { .fd = open(path, O_PATH | O_CLOEXEC) };
+    /* A folder is opened as one, which mounts what is mounted when needed. */
+    PathBeneath rule = { .fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) };
     struct stat st;
 
+    if (rule.fd < 0) {
+        rule.fd = open(path, O_PATH | O_CLOEXEC);
+    }
     if (rule.fd < 0) {
         return;
     }

@@ -151,6 +151,7 @@ static bool open_old(IoFolder *folder, IoFolderMayGo *may_go, GError **error)
     }
     /* For others it is not left over when it has the temporary name. */
     (void)flock(folder->old_fd, LOCK_EX | LOCK_NB);
+    io_claim_unmark(folder->old_fd);
     if (is_mount_point(folder->old_fd)) {
         return set_usage(error, folder->path, "it is a mount point");
     }

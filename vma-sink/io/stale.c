@@ -5,6 +5,11 @@
  * A mark comes after the lock and goes before it, so what is marked and not
  * locked has lost its writer.  Whatever fails here costs no more than
  * that a leftover is named and not removed.
+ *
+ * A file may be seen by several ways, such as an overlay and what is below it,
+ * or an export of this machine that it mounts itself, and a lock by one of them
+ * only.  So the mark has the file system's number as well: it is another one by
+ * another way.  Across a network a lock may have to be waited for: there is none.
  */
 #include "io/stale.h"
 
@@ -12,9 +17,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <linux/magic.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -22,6 +30,11 @@
 
 #define MARK "user.vma-sink.temporary"
 #define RANDOM_CHARS 6          /* the XXXXXX of a name */
+/* Not in every release of <linux/magic.h>. */
+#define CIFS_MAGIC 0xff534d42u
+#define SMB2_MAGIC 0xfe534d42u
+#define CEPH_MAGIC 0x00c36400u
+#define FUSE_MAGIC 0x65735546u
 
 /* An id that the kernel makes up when it starts; empty: nobody knows. */
 static const char *boot_id(void)
@@ -35,11 +48,45 @@ static const char *boot_id(void)
     return g_strchomp(id);
 }
 
+/* What our mark on the file FD is; NULL: it gets none.  To be freed. */
+static char *make_mark(int fd)
+{
+    struct stat st;
+
+    return *boot_id() && fstat(fd, &st) == 0
+           ? g_strdup_printf("%s %" G_GUINT64_FORMAT, boot_id(),
+                             (guint64)st.st_dev) : NULL;
+}
+
+/* FUSE may be anything, for instance sshfs. */
+static bool is_remote(int fd)
+{
+    struct statfs fs;
+
+    if (fstatfs(fd, &fs) < 0) {
+        return true;
+    }
+    switch ((uint32_t)fs.f_type) {
+    case NFS_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case CIFS_MAGIC:
+    case SMB2_MAGIC:
+    case CEPH_MAGIC:
+    case AFS_SUPER_MAGIC:
+    case FUSE_MAGIC:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void io_claim(int fd)
 {
+    g_autofree char *mark = is_remote(fd) ? NULL : make_mark(fd);
+
     /* Without a lock the mark would say that it is nobody's. */
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && *boot_id()) {
-        (void)fsetxattr(fd, MARK, boot_id(), strlen(boot_id()), 0);
+    if (mark && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        (void)fsetxattr(fd, MARK, mark, strlen(mark), 0);
     }
 }
 
@@ -71,11 +118,25 @@ static bool is_temp_name(const char *name)
 
 static bool has_our_mark(int fd)
 {
-    char mark[64];
-    ssize_t bytes = fgetxattr(fd, MARK, mark, sizeof(mark));
+    g_autofree char *mark = make_mark(fd);
+    char found[128];
+    ssize_t bytes = fgetxattr(fd, MARK, found, sizeof(found));
 
-    return bytes > 0 && (size_t)bytes == strlen(boot_id()) &&
-           memcmp(mark, boot_id(), bytes) == 0;
+    return mark && bytes > 0 && (size_t)bytes == strlen(mark) &&
+           memcmp(found, mark, bytes) == 0;
+}
+
+/* Of what is unlocked alone it is known that nobody writes it. */
+typedef enum Lock { LOCKED, UNLOCKED, UNKNOWN } Lock;
+
+static Lock look_at_lock(int fd)
+{
+    if (is_remote(fd)) {
+        return UNKNOWN;
+    }
+    /* A writer's lock refuses this one. */
+    return flock(fd, LOCK_SH | LOCK_NB) == 0 ? UNLOCKED :
+           errno == EWOULDBLOCK ? LOCKED : UNKNOWN;
 }
 
 /* All files: the temporary folders of this project have no other entries. */
@@ -115,16 +176,16 @@ static void look_at(int folder_fd, const char *folder, const char *name,
     int fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
                     O_CLOEXEC);
     struct stat st;
+    Lock lock;
     bool removed;
 
     if (fd < 0) {
         return;
     }
-    /* A writer's lock refuses this one; where there are none nothing does. */
     if (fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
         (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) &&
-        (flock(fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)) {
-        removed = has_our_mark(fd) &&
+        (lock = look_at_lock(fd)) != LOCKED) {
+        removed = lock == UNLOCKED && has_our_mark(fd) &&
                   remove_temp(folder_fd, name, fd, S_ISDIR(st.st_mode));
         if (func) {
             func(path, removed, opaque);

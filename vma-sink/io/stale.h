@@ -4,11 +4,11 @@
  * and how to tell them from those that somebody is still writing.
  *
  * Who creates one claims it: it is locked (flock), and then marked, in an
- * extended attribute, with the boot of the kernel that runs its writer.  One
- * that is marked with this boot and is not locked is surely nobody's, whatever
- * file system it is on.  Of any other, a look can't tell: there are no locks or
- * attributes, or its writer runs, or ran, on another machine or before the last
- * start of this one.
+ * extended attribute, with the boot of the kernel that runs its writer and the
+ * file system's number.  One that is marked with these and is not locked is surely
+ * nobody's.  Of any other, a look can't tell: it is on a network or there are no
+ * attributes, or its writer runs, or ran, on another machine, before the last
+ * start of this one, or sees the folder by another way.
  */
 #ifndef IO_STALE_H
 #define IO_STALE_H
@@ -17,7 +17,7 @@
 
 /*
  * Claims the new file or folder that FD is open on, until FD and its duplicates
- * are closed.  Where the file system has no locks nothing is claimed.
+ * are closed.  Across a network, and without locks, nothing is claimed.
  */
 void io_claim(int fd);
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -169,13 +170,15 @@ static bool spawn(const GPtrArray *argv, int fd_in, int fd_out, GPid *pid,
     return false;
 }
 
-/* The code that it ends with, 1 if a signal ended it. */
+/* The code that it ends with, 1 if a signal ended it; a signal goes to it. */
 static int wait_for(GPid pid)
 {
     int status = 0;
 
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-        continue;
+        if (io_interrupted(NULL)) {
+            kill(pid, SIGTERM);
+        }
     }
     g_spawn_close_pid(pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : BACKUP_ERROR_FAILED;

@@ -158,7 +158,9 @@ static bool prepare(const BackupInfo *info, RestoreExtract *options,
     g_ptr_array_add(x->arguments, NULL);
     options->disks = (const char *const *)x->arguments->pdata;
     options->zeroed = zeroed && x->servers->len > 0;
-    x->connections = restore_connections_new(options->disks, error);
+    /* Names out of the archive are no places to connect to. */
+    x->connections = restore_connections_new(map ? options->disks : NULL,
+                                             error);
     options->connections = x->connections;
     return x->connections != NULL;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "backup/error.h"
+#include "cli/cli.h"
 #include "io/io.h"
 
 /* The first descriptor that socket activation hands over. */
@@ -57,7 +58,12 @@ static char *option_value(const char *text)
     return g_strjoinv(",,", parts);
 }
 
-/* A limit is a filter on top of the image's format. */
+/* A limit is a filter on top of a file's format. */
+static bool can_throttle(const ProxmoxImage *image)
+{
+    return image->format && g_file_test(image->path, G_FILE_TEST_EXISTS);
+}
+
 static void add_throttled(GPtrArray *argv, const ProxmoxImage *image)
 {
     g_autofree char *path = option_value(image->path);
@@ -69,8 +75,7 @@ static void add_throttled(GPtrArray *argv, const ProxmoxImage *image)
     g_ptr_array_add(argv, g_strdup("--image-opts"));
     g_ptr_array_add(argv, g_strdup_printf(
         "driver=throttle,throttle-group=limit,file.driver=%s,"
-        "file.file.filename=%s", image->format ? image->format : "raw",
-        path));
+        "file.file.filename=%s", image->format, path));
 }
 
 static GPtrArray *make_arguments(const ProxmoxImage *image)
@@ -91,9 +96,13 @@ static GPtrArray *make_arguments(const ProxmoxImage *image)
     if (image->cache) {
         g_ptr_array_add(argv, g_strdup_printf("--cache=%s", image->cache));
     }
-    if (image->rate) {
+    if (image->rate && can_throttle(image)) {
         add_throttled(argv, image);
     } else {
+        if (image->rate) {
+            cli_note("warning: '%s' is written without a limit: that takes a "
+                     "file and a format", image->path);
+        }
         if (image->format) {
             g_ptr_array_add(argv, g_strdup_printf("--format=%s",
                                                   image->format));

@@ -66,7 +66,11 @@ bool restore_confine_extract(const RestoreExtract *options, GError **error)
     /* Which '=' ends the name is seen in the archive. */
     for (; disks && *disks; disks++) {
         for (const char *p = *disks; (p = strchr(p, '=')); ) {
-            add_target(confine, ++p);
+            /* What is behind a URI's own '=' is no file's name. */
+            if (io_nbd_uri_is_meant(++p)) {
+                break;
+            }
+            add_target(confine, p);
         }
     }
     return confine_enter(confine, CONFINE_PROGRAM, error);
