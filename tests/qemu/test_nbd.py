@@ -452,6 +452,22 @@ def test_too_small(t):
 # The options
 
 
+def test_other_exports(t):
+    """An export of another kind than NBD's is no reason to leave the server
+    on, which the next backup would take for somebody else's."""
+    vm, data = one_disk(t, CLUSTER)
+    vm.qmp.cmd('blockdev-add', driver='null-co', node_name='other',
+               size=1 << 20)
+    try:
+        vm.qmp.cmd('block-export-add', type='vhost-user-blk', id='other',
+                   node_name='other',
+                   addr={'type': 'unix', 'path': t.path('vu')})
+    except QmpError as err:     # the unpatched one has more kinds
+        check('does not accept' in str(err), str(err))
+    for _ in range(2):
+        check(vm.dump().start().read()['d0'] == data, 'contents')
+
+
 def test_speed(t):
     """--speed is kept to."""
     vm, data = one_disk(t, 1 << 20)

@@ -70,6 +70,8 @@ bool command_start(Command *command, GError **error)
     int pair[2];
     bool ok;
 
+    /* Ignored, as it may have been, ends could not be waited for. */
+    signal(SIGCHLD, SIG_DFL);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
         backup_error_set_errno(error, errno, "cannot create a socket pair");
         return false;

@@ -25,6 +25,7 @@ struct Fleecing {
      * loop that waits for the file system to free what was in a large one.
      */
     GArray *fds;
+    bool unused;                /* by QEMU, whatever it still has open */
 };
 
 Fleecing *fleecing_new(Qmp *qmp, const QemuClaim *claim, const char *folder,
@@ -40,14 +41,25 @@ Fleecing *fleecing_new(Qmp *qmp, const QemuClaim *claim, const char *folder,
     return f;
 }
 
+void fleecing_set_unused(Fleecing *f)
+{
+    f->unused = true;
+}
+
 void fleecing_free(Fleecing *f)
 {
     if (f) {
         for (guint i = 0; i < f->fds->len; i++) {
             int fd = g_array_index(f->fds, int, i);
 
-            /* A QEMU that is stopped may keep the descriptor for a while. */
-            (void)!ftruncate(fd, 0);
+            /*
+             * A QEMU that is stopped may keep the descriptor for a while.  Of
+             * a backup that may go on the image is what the guest has
+             * overwritten, and is left alone.
+             */
+            if (f->unused) {
+                (void)!ftruncate(fd, 0);
+            }
             close(fd);
         }
         g_array_free(f->fds, TRUE);

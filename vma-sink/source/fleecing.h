@@ -29,7 +29,10 @@ typedef struct Fleecing Fleecing;
 Fleecing *fleecing_new(Qmp *qmp, const QemuClaim *claim, const char *folder,
                        uint64_t limit_bytes);
 
-/* Closes the files; what QEMU has is removed by qemu_claim_release() before. */
+/* After qemu_claim_release(): the files can be emptied when they are closed. */
+void fleecing_set_unused(Fleecing *fleecing);
+
+/* Closes the files. */
 void fleecing_free(Fleecing *fleecing);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fleecing, fleecing_free)
 

@@ -35,9 +35,13 @@
 G_STATIC_ASSERT(CHUNK_CLUSTERS <= WIRE_DATA_MAX_CLUSTERS);
 /* How much of the disk to ask about at once. */
 #define STATUS_BYTES (UINT64_C(2) << 30)
-/* How much has to be sent before it is discarded, and most of it at once. */
+/*
+ * How much has to be sent before it is discarded, most of it in one request, and
+ * how many requests may then be under way.
+ */
 #define DISCARD_CLUSTERS 64u
 #define DISCARD_MAX_CLUSTERS 16384u
+#define DISCARDS_AT_ONCE 16
 /* The protocol knows no smaller block; smaller requests would be too many. */
 #define MIN_REQUEST_BYTES 512u
 
@@ -286,6 +290,17 @@ static bool receive(NbdDisk *n, uint64_t done, uint64_t clusters,
     return true;
 }
 
+/* Until no more requests than this are under way. */
+static bool await(NbdDisk *n, int requests, GError **error)
+{
+    while (nbd_aio_in_flight(n->nbd.handle) > requests) {
+        if (!io_nbd_serve(&n->nbd, true, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /*
  * Tells the server that nobody will read again what comes before cluster DONE.
  * Whether it makes use of that is not looked at.
@@ -308,6 +323,10 @@ static bool discard(NbdDisk *n, uint64_t done, GError **error)
             return false;
         }
         n->kept += count;
+        /* Answers that nobody takes hold up who sends them. */
+        if (!await(n, DISCARDS_AT_ONCE, error)) {
+            return false;
+        }
     }
     return true;
 }
@@ -355,7 +374,7 @@ static bool export_send(Disk *disk, DiskSender *sender, GError **error)
     for (unsigned i = 0; i < DEPTH; i++) {
         n->slots[i].buffer = g_malloc(CHUNK_BYTES);
     }
-    if (!send_clusters(n, sender, error)) {
+    if (!send_clusters(n, sender, error) || !await(n, 0, error)) {
         return false;
     }
     /* Only polite; what was received is all that counts. */

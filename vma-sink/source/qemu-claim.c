@@ -86,9 +86,12 @@ bool qemu_claim_index(const QemuClaim *c, QemuKind kind, const char *name,
 
 /* What there is */
 
-/* The members MEMBER of the objects that COMMAND lists; NULL on an error. */
+/*
+ * The members MEMBER of the objects that COMMAND lists, of one TYPE or, where
+ * that is NULL, of all; NULL on an error.
+ */
 static GPtrArray *list(Qmp *qmp, const char *command, JsonObject *arguments,
-                       const char *member, GError **error)
+                       const char *member, const char *type, GError **error)
 {
     g_autoptr(JsonNode) node = qmp_query(qmp, command, arguments, error);
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -100,20 +103,23 @@ static GPtrArray *list(Qmp *qmp, const char *command, JsonObject *arguments,
     array = JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
     for (guint i = 0; array && i < json_array_get_length(array); i++) {
         JsonNode *element = json_array_get_element(array, i);
-        const char *name = JSON_NODE_HOLDS_OBJECT(element)
-            ? json_lines_get_string(json_node_get_object(element), member)
-            : NULL;
+        JsonObject *object = JSON_NODE_HOLDS_OBJECT(element)
+                             ? json_node_get_object(element) : NULL;
+        const char *name = object ? json_lines_get_string(object, member)
+                                  : NULL;
 
-        if (name) {
+        if (name && (!type || g_strcmp0(json_lines_get_string(object, "type"),
+                                        type) == 0)) {
             g_ptr_array_add(names, g_strdup(name));
         }
     }
     return g_steal_pointer(&names);
 }
 
+/* Of the NBD server: there are other kinds, which do without it. */
 static GPtrArray *list_exports(QemuClaim *c, GError **error)
 {
-    return list(c->qmp, "query-block-exports", NULL, "id", error);
+    return list(c->qmp, "query-block-exports", NULL, "id", "nbd", error);
 }
 
 static GPtrArray *list_nodes(QemuClaim *c, GError **error)
@@ -122,12 +128,12 @@ static GPtrArray *list_nodes(QemuClaim *c, GError **error)
 
     json_object_set_boolean_member(arguments, "flat", true);
     return list(c->qmp, "query-named-block-nodes", arguments, "node-name",
-                error);
+                NULL, error);
 }
 
 static GPtrArray *list_jobs(QemuClaim *c, GError **error)
 {
-    return list(c->qmp, "query-jobs", NULL, "id", error);
+    return list(c->qmp, "query-jobs", NULL, "id", NULL, error);
 }
 
 /* Asking it to go */

@@ -574,6 +574,27 @@ void qemu_nbd_explain(QemuNbd *n, GError **error)
     }
 }
 
+/* Once more for every signal that comes in between. */
+static bool release(QemuNbd *n, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    bool again;
+
+    do {
+        g_clear_error(&local);
+        if (qemu_claim_release(n->claim, &local)) {
+            if (n->fleecing) {
+                fleecing_set_unused(n->fleecing);
+            }
+            return true;
+        }
+        again = io_interrupted(NULL);
+        note_interruption(n);
+    } while (again);
+    g_propagate_error(error, g_steal_pointer(&local));
+    return false;
+}
+
 bool qemu_nbd_finish(QemuNbd *n, GError **error)
 {
     g_autoptr(GError) local = NULL;
@@ -584,8 +605,7 @@ bool qemu_nbd_finish(QemuNbd *n, GError **error)
         n->stopping = true;
         qmp_set_deadline(n->qmp, CLEANUP_SECONDS);
     }
-    if (n->claim && !qemu_claim_release(n->claim, &local)) {
-        note_interruption(n);
+    if (n->claim && !release(n, &local)) {
         qemu_claim_extend_error(error, local);
     }
     g_clear_pointer(&n->claim, qemu_claim_free);

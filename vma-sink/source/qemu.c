@@ -575,17 +575,24 @@ static bool connect_monitor(Backup *b, GError **error)
 static bool remove_images(Backup *b, GError **error)
 {
     g_autoptr(GError) local = NULL;
+    bool released, again;
 
     if (!b->claim) {
         return true;
     }
     qmp_set_deadline(b->qmp, CLEANUP_SECONDS);
-    if (qemu_claim_release(b->claim, &local)) {
-        return true;
+    do {
+        g_clear_error(&local);
+        released = qemu_claim_release(b->claim, &local);
+        again = !released && io_interrupted(NULL);
+        note_interruption(b);
+    } while (again);
+    if (!released) {
+        qemu_claim_extend_error(error, local);
+    } else if (b->fleecing) {
+        fleecing_set_unused(b->fleecing);
     }
-    note_interruption(b);
-    qemu_claim_extend_error(error, local);
-    return false;
+    return released;
 }
 
 bool qemu_dump(const QemuOptions *options, Progress *progress, GError **error)
