@@ -2,11 +2,17 @@
 """vma-dump --fleecing with QEMU's own backup: vma-dump makes the temporary
 images and removes them, QEMU uses them."""
 
+import ctypes
+import os
 import signal
+import socket
 
 from harness import Skip, check, disk, equal, pattern
 from test_nbd import LIMIT, guest_writes
 from unpatched import Host, qbs
+
+
+PIDFD_GETFD = 438
 
 
 def host(t, size):
@@ -65,3 +71,26 @@ def test_killed(t):
     check(vm.dump(method='pipe').start().read()['d0'] == b'\7' * len(data),
           'the next backup')
     vm.clean()
+
+
+def lose_monitor(pid):
+    """Shuts down the only socket that a vma-dump has"""
+    fds = '/proc/%d/fd/' % pid
+    number, = [int(fd) for fd in os.listdir(fds)
+               if os.readlink(fds + fd).startswith('socket:')]
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    fd = call(PIDFD_GETFD, os.pidfd_open(pid), number, 0)
+    check(fd >= 0, os.strerror(ctypes.get_errno()))
+    socket.socket(fileno=fd).shutdown(socket.SHUT_RDWR)
+
+
+def test_monitor_lost(t):
+    """A vma-dump that loses its monitor gives up and leaves the images alone:
+    the backup goes on, and has what was there before."""
+    vm, data = host(t, 4 << 20)
+    dump = vm.dump('--speed=1M', method='pipe').start()
+    guest_writes(vm, data)
+    lose_monitor(dump.process.pid)
+    equal(dump.process.wait(timeout=60), 1, 'exit code')
+    dump.read_all()
+    check(dump.images['d0'] == data, 'contents')
