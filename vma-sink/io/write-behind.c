@@ -14,10 +14,12 @@
 
 /* One is filled, one is written, and one makes up for their different speed. */
 #define SLOTS 3u
+/* With less than this nobody is woken up: extents of zeroes have 512 bytes. */
+#define WORTH_BYTES (256u << 10)
 
 typedef struct Slot {
     uint8_t *buffer;            /* NULL: not needed yet */
-    size_t bytes;
+    size_t bytes;               /* filled, maybe more than once */
     GError *error;              /* of its write */
 } Slot;
 
@@ -94,6 +96,7 @@ static bool retire_oldest(IoWriteBehind *b, GError **error)
         g_propagate_error(error, g_steal_pointer(&slot->error));
         return false;
     }
+    slot->bytes = 0;
     io_ring_retire(b->ring);
     return true;
 }
@@ -111,23 +114,32 @@ uint8_t *io_write_behind_room(IoWriteBehind *b, GError **error)
     }
     slot = b->ring ? slot_of(b, io_ring_next(b->ring)) : &b->slots[0];
     if (!slot->buffer) {
-        slot->buffer = g_malloc(b->room_bytes);
+        slot->buffer = g_malloc(WORTH_BYTES + b->room_bytes);
     }
-    return slot->buffer;
+    return slot->buffer + slot->bytes;
 }
 
 bool io_write_behind_give(IoWriteBehind *b, size_t bytes, GError **error)
 {
+    Slot *slot;
+
     if (!b->ring) {
         return io_output_write(b->output, b->slots[0].buffer, bytes, error);
     }
-    slot_of(b, io_ring_next(b->ring))->bytes = bytes;
-    io_ring_give(b->ring);
+    slot = slot_of(b, io_ring_next(b->ring));
+    slot->bytes += bytes;
+    if (slot->bytes >= WORTH_BYTES) {
+        io_ring_give(b->ring);
+    }
     return true;
 }
 
 bool io_write_behind_drain(IoWriteBehind *b, GError **error)
 {
+    if (b->ring && !io_ring_is_full(b->ring) &&
+        slot_of(b, io_ring_next(b->ring))->bytes > 0) {
+        io_ring_give(b->ring);
+    }
     while (b->ring && io_ring_oldest(b->ring) < io_ring_next(b->ring)) {
         if (!retire_oldest(b, error)) {
             return false;

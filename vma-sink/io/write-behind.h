@@ -38,7 +38,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoWriteBehind, io_write_behind_free)
  */
 uint8_t *io_write_behind_room(IoWriteBehind *behind, GError **error);
 
-/* Gives the first BYTES bytes of that buffer. */
+/*
+ * Gives the first BYTES bytes of that buffer.  A few bytes wait for more, until
+ * they are worth a write, or drained.
+ */
 bool io_write_behind_give(IoWriteBehind *behind, size_t bytes, GError **error);
 
 /* Waits until all that was given has reached the output. */
