@@ -3,6 +3,7 @@
 import os
 import resource
 import subprocess
+import sys
 import tempfile
 from collections import namedtuple
 
@@ -47,10 +48,13 @@ def run(command, *, stdin=None, file_bytes=None, memory_bytes=None):
                       usage.ru_maxrss)
 
 
-def stored_bytes(folder):
-    """What the files below it take of the disk."""
-    return sum(os.lstat(os.path.join(path, name)).st_blocks * 512
-               for path, _, names in os.walk(folder) for name in names)
+def check_sparse(image, image_bytes):
+    """Ends the test unless it has this size, and takes next to nothing."""
+    st = os.lstat(image)
+    if st.st_size != image_bytes:
+        sys.exit('the image is not as large as the disk')
+    if st.st_blocks * 512 > 1 << 20:
+        sys.exit('the image is not sparse')
 
 
 def folder_for_large_files():
