@@ -94,7 +94,7 @@ static const GOptionEntry entries[] = {
       "1024)", "SIZE" },
     { "timeout", 0, 0, G_OPTION_ARG_INT, &opt_timeout,
       "With --qmp: give up after the reader of the stream has stalled for so "
-      "long; 0: never", "SECONDS" },
+      "long (30); 0: never; not with the method nbd", "SECONDS" },
     { "fsfreeze", 0, 0, G_OPTION_ARG_FILENAME, &opt_fsfreeze,
       "With --qmp: freeze the guest's file systems while the backup starts, by "
       "the QEMU guest agent whose channel is the unix socket SOCKET",
