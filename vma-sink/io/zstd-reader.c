@@ -83,9 +83,14 @@ static void set_zstd_error(GError **error, size_t result)
 {
     switch (ZSTD_getErrorCode(result)) {
     case ZSTD_error_memory_allocation:
-    case ZSTD_error_frameParameter_windowTooLarge:
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
                     "cannot decompress: %s", ZSTD_getErrorName(result));
+        break;
+    case ZSTD_error_frameParameter_windowTooLarge:
+        backup_error_set_damaged(error, "cannot decompress: a frame wants more "
+                                 "than 128 MiB of memory; it is damaged, or "
+                                 "made with zstd's --long: then decompress it "
+                                 "with 'zstd -d --long=31'");
         break;
     case ZSTD_error_prefix_unknown:
         backup_error_set_damaged(error, "this is no frame of zstd");

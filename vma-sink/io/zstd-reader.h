@@ -3,8 +3,9 @@
  * Reads zstd files, which may come from anywhere: from the start to the end
  * (IoZstdStream), or single frames of one with a seek table (IoZstdFrames).
  *
- * Errors are of kind DAMAGED (not zstd, or wrong by a checksum), INCOMPLETE (it
- * ends within a frame), or FAILED (it can't be read, or needs too much memory).
+ * Errors are of kind DAMAGED (not zstd, wrong by a checksum, or with a window of
+ * more than 128 MiB where the input is no file of frames), INCOMPLETE (it
+ * ends within a frame), or FAILED (it can't be read, or memory is short).
  */
 #ifndef IO_ZSTD_READER_H
 #define IO_ZSTD_READER_H
