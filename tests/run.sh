@@ -89,7 +89,8 @@ run_qemu() { # SERIES
     0)
         run_tap "qemu/$1" python3 tests/qemu/run.py "$folder"
         run_tap "qemu/$1 --fleecing" python3 tests/qemu/run.py --fleecing \
-            "$folder" content/ failure/ guest/ machine/
+            "$folder" content/ failure/ guest/ machine/ \
+            disks/ bounds/ nodes/ monitors/
         run_tap "qemu/$1" python3 tests/soak/soak.py --seconds 15 "$folder"
         ;;
     77) result skip "qemu/$1" "Debian does not have this QEMU (any more)" ;;

@@ -14,10 +14,10 @@ import socket
 import subprocess
 import time
 
+from during import SIZE, small_pipe
 from harness import (CLUSTER, Failure, QmpError, Reader, Skip, check, disk,
                      equal, pattern)
 from stream import END, Incomplete, Stream
-from test_failure import SIZE, small_pipe
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..')
 SINK = os.environ.get('VMA_SINK') or os.path.join(

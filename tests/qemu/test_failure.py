@@ -2,39 +2,14 @@
 """Backups that do not succeed: the guest must not notice, nothing may be left
 behind, and the next backup must work."""
 
-import fcntl
 import os
 import socket
 import time
 
+from during import SIZE, SLOW, incomplete, one_disk, to_small_pipe
 from harness import (CLUSTER, Failure, QmpError, Reader, check, disk, equal,
                      pattern, read_for)
-from stream import Aborted, Incomplete, Stream
-
-SIZE = 4 << 20
-SLOW = 65536
-
-
-def small_pipe():
-    """A pipe that holds 4096 bytes"""
-    source, target = os.pipe()
-    fcntl.fcntl(target, 1031, 4096)     # F_SETPIPE_SZ
-    return source, target
-
-
-def one_disk(t, **kwargs):
-    data = pattern(SIZE)
-    vm = t.machine(*disk('d0', t.raw('a', data), **kwargs))
-    return vm, data, vm.leftovers()
-
-
-def to_small_pipe(vm, **arguments):
-    """Start a backup that nobody reads yet; return our end"""
-    source, target = small_pipe()
-    vm.qmp.getfd(target)
-    os.close(target)
-    vm.backup(**arguments)
-    return os.fdopen(source, 'rb', 0)
+from stream import Aborted, Stream
 
 
 def healthy(vm, data, before):
@@ -46,17 +21,6 @@ def healthy(vm, data, before):
     data[3 << 20:(3 << 20) + (1 << 19)] = b'\x9a' * (1 << 19)
     check(vm.whole_backup().device('d0').image == data, 'the next backup')
     equal(vm.leftovers(), before, 'nodes, jobs, descriptors')
-
-
-def incomplete(source):
-    """What is read from source must not pass for a backup"""
-    try:
-        Stream(source).read_all()
-    except Incomplete as err:
-        return err
-    finally:
-        source.close()
-    raise Failure('the stream is complete')
 
 
 def test_no_reader(t):

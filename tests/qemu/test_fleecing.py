@@ -5,11 +5,11 @@
 import os
 import select
 
+from during import SIZE, SLOW, to_small_pipe
 from harness import (CLUSTER, Failure, QmpError, Reader, check, disk, equal,
                      pattern)
 from stream import END, Aborted, Stream
 from test_arguments import refused
-from test_failure import SIZE, SLOW, to_small_pipe
 
 
 def setup(t, data, size=SIZE, fmt='raw', image='', extra=(), options=''):

@@ -9,9 +9,9 @@ import os
 import threading
 import time
 
+from during import to_small_pipe
 from harness import CLUSTER, Nbd, Reader, check, disk, equal, pattern
 from stream import END, Stream
-from test_failure import to_small_pipe
 
 SIZE = 4 << 20
 SLOW = 65536    # the first chunk goes at once, the next ones much later
