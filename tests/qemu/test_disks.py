@@ -205,6 +205,34 @@ def test_snapshot_load_during(t):
           'the next backup')
 
 
+def test_snapshot_load_below_during(t):
+    """Nor by a node below the one that is backed up, such as the image below a
+    filter."""
+    data = pattern(SIZE)
+    t.img('convert', '-O', 'qcow2', t.raw('a', data), t.path('b'))
+    vm = t.machine('-object', 'throttle-group,id=tg', '-blockdev',
+                   'driver=throttle,node-name=d0-node,throttle-group=tg,'
+                   'file.driver=qcow2,file.node-name=image,'
+                   'file.file.driver=file,file.file.filename=' + t.path('b'),
+                   '-device', 'virtio-blk-pci,id=d0,drive=d0-node')
+    names = {'vmstate': 'image', 'devices': ['image']}
+    equal(job(vm, 'snapshot-save', tag='x', **names), None, 'snapshot-save')
+    vm.io('d0', 'write -P 3 0 1M')
+    data[:1 << 20] = b'\3' * (1 << 20)
+    before = vm.leftovers()
+    reader = Reader(vm.to_pipe(speed=SLOW))
+    error = job(vm, 'snapshot-load', tag='x', **names)
+    check(error and 'dirty bitmaps' in error, 'snapshot-load: %r' % error)
+    vm.qmp.cmd('cont')
+    goes_on(vm, reader, data)
+    equal(vm.leftovers(), before, 'nodes, jobs, descriptors')
+    check(not any(node.get('dirty-bitmaps') for node in
+                  vm.qmp.cmd('query-named-block-nodes')), 'dirty bitmaps')
+    equal(job(vm, 'snapshot-load', tag='x', **names), None, 'snapshot-load')
+    check(vm.whole_backup().device('d0').image == pattern(SIZE),
+          'the next backup')
+
+
 def test_commit_and_stream_during(t):
     """A layer cannot be committed during a backup; its backing file can be
     streamed into it."""

@@ -9,7 +9,7 @@ import time
 from during import SIZE, SLOW, incomplete, one_disk, to_small_pipe
 from harness import (CLUSTER, Failure, QmpError, Reader, check, disk, equal,
                      pattern, read_for)
-from stream import Aborted, Stream
+from stream import END, Aborted, Incomplete, Stream
 
 
 def healthy(vm, data, before):
@@ -189,6 +189,89 @@ def test_quit_while_reader_stops(t):
     vm.qmp.send('quit')
     equal(vm.process.wait(10), 0, 'exit code')
     incomplete(source)
+
+
+def one_disk_done(t, name='d1', args=None, timeout=0):
+    """The smaller of two disks is copied, and the reader has stopped in the
+    middle of the other one; return what there is"""
+    data, other = pattern(SIZE), pattern(CLUSTER, 2)
+    path = t.raw('b', other)
+    vm = t.machine(*disk('d0', t.raw('a', data)),
+                   *(args or disk(name, path)))
+    before = vm.leftovers()
+    stream = Stream(to_small_pipe(vm, timeout=timeout, devlist='d0,' + name))
+    stream.read_preamble()
+    while 2 not in [record[1] for record in stream.records]:
+        stream.read_record()
+    while not any(event['event'] == 'BLOCK_JOB_PENDING'
+                  for event in vm.qmp.events):
+        vm.status()
+    equal(['job-id' in device for device in vm.status()['devices']],
+          [True, False], 'jobs that copy')
+    return vm, before, stream, (data, other)
+
+
+def rest_is_incomplete(stream):
+    try:
+        while stream.read_record() != END:
+            pass
+    except Incomplete:
+        return
+    raise Failure('the stream is complete')
+
+
+def test_one_disk_done_while_reader_stops(t):
+    """That a disk is copied does not make the guest wait for a reader who has
+    stopped in the middle of another one, though there is no timeout: what has
+    to wait for him is done when all disks are copied."""
+    vm, _before, stream, (data, other) = one_disk_done(t)
+    for request in 'write -P 1 0 64k', 'read -P 1 0 64k', 'flush':
+        vm.io('d1', request)
+    while stream.read_record() != END:
+        pass
+    check(stream.device('d0').image == data, 'wrong contents')
+    check(stream.device('d1').image == other, 'wrong contents')
+    vm.end('done')
+
+
+def test_end_when_one_disk_is_done(t):
+    """There the backup can be cancelled, by its jobs as well, and QEMU can be
+    ended."""
+    for command, arguments in (
+            ('backup-cancel', {}),
+            ('block-job-cancel', {'device': 'backup-dump2', 'force': True}),
+            ('block-job-cancel', {'device': 'backup-dump1'})):
+        vm, before, stream, _data = one_disk_done(t)
+        vm.qmp.cmd(command, **arguments)
+        vm.end('cancelled')
+        rest_is_incomplete(stream)
+        equal(vm.leftovers(), before, 'nodes, jobs, descriptors')
+        vm.whole_backup()
+        vm.kill()
+    # without a timeout it would wait for the reader
+    vm, _before, stream, _data = one_disk_done(t, timeout=4)
+    vm.qmp.send('quit')
+    equal(vm.process.wait(10), 0, 'exit code')
+    rest_is_incomplete(stream)
+
+
+def test_unplug_when_it_is_done(t):
+    """A -drive that is unplugged when it is copied does not cancel the backup
+    of the others."""
+    vm, _before, stream, (data, other) = one_disk_done(t, 'drive1', [
+        '-device', 'virtio-scsi-pci', '-drive',
+        'if=none,id=drive1,format=raw,file=' + t.path('b'),
+        '-device', 'scsi-hd,id=d1,drive=drive1'])
+    unplug = vm.qmp.send('device_del', id_='d1')
+    while stream.read_record() != END:
+        pass
+    vm.qmp.wait(unplug)
+    vm.end('done')
+    check(stream.device('d0').image == data, 'wrong contents')
+    check(stream.device('drive1').image == other, 'wrong contents')
+    equal(vm.leftovers()[1], [], 'jobs')
+    check(vm.whole_backup(devlist='d0').device('d0').image == data,
+          'the next backup')
 
 
 def test_cancel_early(t):

@@ -4,10 +4,11 @@
 
 import os
 import select
+import time
 
 from during import SIZE, SLOW, to_small_pipe
-from harness import (CLUSTER, Failure, QmpError, Reader, check, disk, equal,
-                     pattern)
+from harness import (CLUSTER, Failure, QmpError, Reader, Skip, check, disk,
+                     equal, pattern)
 from stream import END, Aborted, Stream
 from test_arguments import refused
 
@@ -136,7 +137,7 @@ def test_iothreads(t):
 
 
 def broken(t, message, options, request='write -P 7 2M 64k', size=SIZE,
-           **arguments):
+           wait=20, **arguments):
     """With an image like this, the guest's request succeeds and the backup
     fails with the message, also in the stream."""
     path = t.raw('f0.raw', b'')
@@ -146,7 +147,7 @@ def broken(t, message, options, request='write -P 7 2M 64k', size=SIZE,
         arg.replace('@PATH@', path) for arg in options])
     before = vm.leftovers()
     reader = Reader(vm.to_pipe(speed=SLOW, fleecing=F0, **arguments))
-    vm.io('d0', request)
+    vm.io('d0', request, wait)
     info = vm.end('error')
     equal(info['errmsg'], message, 'errmsg')
     reader.join(5)
@@ -162,6 +163,11 @@ def blkdebug(kind, errno):
             'image.driver=file,image.filename=@PATH@,'
             'inject-error.0.event=none,inject-error.0.iotype=%s,'
             'inject-error.0.errno=%d' % (kind, errno)]
+
+
+STALLED = ['-object', 'throttle-group,id=tg,x-bps-write=1',
+           '-blockdev', 'driver=throttle,node-name=f0,throttle-group=tg,'
+           'file.driver=file,file.filename=@PATH@']
 
 
 def test_image_full(t):
@@ -198,11 +204,18 @@ def test_image_stalls(t):
     """An image that takes no write holds up a guest write for no longer than
     the timeout."""
     broken(t, "cannot write to fleecing image 'f0' of device 'd0': "
-           'Connection timed out', [
-               '-object', 'throttle-group,id=tg,x-bps-write=1',
-               '-blockdev', 'driver=throttle,node-name=f0,throttle-group=tg,'
-               'file.driver=file,file.filename=@PATH@'],
-           'write -P 7 1M 2M', timeout=1)
+           'Connection timed out', STALLED, 'write -P 7 1M 2M', timeout=1)
+
+
+def test_image_stalls_without_timeout(t):
+    """Nor for longer than 30 seconds where the reader may take any time."""
+    if t.fleecing:
+        raise Skip('takes long, and is the same without --fleecing')
+    start = time.monotonic()
+    broken(t, "cannot write to fleecing image 'f0' of device 'd0': "
+           'Connection timed out', STALLED, 'write -P 7 1M 2M', wait=50,
+           timeout=0)
+    check(time.monotonic() - start > 20, 'it was given up too soon')
 
 
 def test_image_breaks_last(t):
