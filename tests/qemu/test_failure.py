@@ -416,6 +416,24 @@ def test_source_error(t):
           'the next backup')
 
 
+def test_source_error_while_reader_stops(t):
+    """A disk that cannot be read fails the backup at once, also while nobody
+    reads and there is no timeout: neither guest nor main loop wait."""
+    vm = t.machine(
+        *disk('d0', t.raw('a', pattern(SIZE))), '-blockdev',
+        'driver=blkdebug,node-name=bad,image.driver=file,image.filename=%s,'
+        'inject-error.0.event=none,inject-error.0.iotype=read,'
+        'inject-error.0.errno=5' % t.raw('b', pattern(CLUSTER, 2)),
+        '-device', 'virtio-blk-pci,id=d1,drive=bad')
+    before = vm.leftovers()
+    source = to_small_pipe(vm, timeout=0, devlist='d0,d1')
+    info = vm.end('error')
+    equal(info['errmsg'], "cannot read device 'd1': Input/output error",
+          'errmsg')
+    incomplete(source)
+    equal(vm.leftovers(), before, 'nodes, jobs, descriptors')
+
+
 def bad_cluster(t, request, written, iothread=False):
     """The guest changes a cluster at 2M that cannot be read, before the backup
     gets there: the backup fails, the guest's request does not."""
