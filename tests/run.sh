@@ -9,9 +9,10 @@
 # code 77 skips.  qemu: the patched QEMU (all of QEMU_SERIES), which is built
 # first where it is not in the cache, with and without local images between the
 # disks and the stream, a short soak, whether the patches fit QEMU_TRIED, and
-# the installed one, without patches; speaks TAP.  faults: some of those of
-# "make check-faults"; speaks TAP.  What a test prints is shown if it fails.
-# The exit code is 1 if anything failed.
+# the installed one, without patches; with each of them what README.md tells a
+# user to type; speaks TAP.  faults: some of those of "make check-faults"; speaks
+# TAP.  What a test prints is shown if it fails.  The exit code is 1 if anything
+# failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -94,6 +95,7 @@ run_qemu() { # SERIES
             "$folder" content/ failure/ guest/ machine/ \
             disks/ bounds/ nodes/ monitors/
         run_tap "qemu/$1" python3 tests/soak/soak.py --seconds 15 "$folder"
+        run_tap "docs/$1" tests/docs/first-use.sh "$folder"
         ;;
     77) result skip "qemu/$1" "Debian does not have this QEMU (any more)" ;;
     *) result fail "qemu/$1" "the patched QEMU can't be built" ;;
@@ -128,8 +130,11 @@ run_unpatched() {
     program=$(command -v qemu-system-x86_64)
     case $program in
     '') result skip qemu/unpatched "needs Debian's qemu-system-x86" ;;
-    *) run_tap qemu/unpatched python3 tests/qemu/run.py \
-        "$(dirname "$program")" nbd/ ;;
+    *)
+        run_tap qemu/unpatched python3 tests/qemu/run.py \
+            "$(dirname "$program")" nbd/
+        run_tap docs/unpatched tests/docs/first-use.sh "$(dirname "$program")"
+        ;;
     esac
 }
 
