@@ -48,6 +48,8 @@ cmd man man-db
 cmd mandoc mandoc
 cmd zsh zsh
 cmd strace strace
+file /usr/lib/python3/dist-packages/pyte python3-pyte
+file /usr/lib/python3/dist-packages/jsonschema python3-jsonschema
 END
     ;;
     # Not of "make check": Debian's package starts a server at once.

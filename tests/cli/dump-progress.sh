@@ -14,7 +14,7 @@ command -v script > /dev/null || skip "script is not installed"
 cat > slow << 'END'
 "$VMA_DUMP" d=disk | (sleep 0.5; cat) > stream
 END
-script -qec 'bash slow' /dev/null < /dev/null > out
+TERM=xterm script -qec 'bash slow' /dev/null < /dev/null > out
 grep -q '\[#*\.*\] .*% .* of 3.0 MiB, 0% zero' out || fail "no bar"
 tr '\r' '\n' < out | tail -n 2 | grep -q '^vma-dump: 3.0 MiB in' ||
     fail "no last line"

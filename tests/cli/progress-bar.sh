@@ -45,7 +45,7 @@ command -v script > /dev/null || skip "script is not installed"
 on_terminal() { # COMMANDS
     # With the function in it: a shell between may not hand it on.
     printf '%s\n' 'set -eo pipefail' "$(declare -f slowly)" "$1" > commands
-    script -qec 'bash commands' /dev/null < /dev/null > typed ||
+    TERM=xterm script -qec 'bash commands' /dev/null < /dev/null > typed ||
         fail "$(cat typed)"
     tr '\r' '\n' < typed > lines
 }

@@ -34,7 +34,7 @@ static void test_line(void)
 
     assert_text(progress_text_line(&state),
                 "copying for 0:12: 40%, 4.0 GiB of 10.0 GiB, 25% zero, "
-                "100.0 MiB/s, 1:01 left");
+                "100.0 MiB/s, 1:02 left");
     state.zero_bytes = PROGRESS_UNKNOWN;
     state.total_bytes = PROGRESS_UNKNOWN;
     assert_text(progress_text_line(&state),
@@ -65,7 +65,7 @@ static void test_bar(void)
 {
     ProgressState state = copying;
     const char *text =
-        " 40%  4.0 GiB of 10.0 GiB, 25% zero, 100.0 MiB/s, 1:01 left";
+        " 40%  4.0 GiB of 10.0 GiB, 25% zero, 100.0 MiB/s, 1:02 left";
     g_autofree char *short_bar = g_strconcat("[####......] ", text, NULL);
     g_autofree char *long_bar = g_strconcat(
         "[################........................] ", text, NULL);
@@ -75,11 +75,49 @@ static void test_bar(void)
     assert_text(progress_text_bar(&state, columns + 12), text);
     assert_text(progress_text_bar(&state, columns + 13), short_bar);
     assert_text(progress_text_bar(&state, columns + 200), long_bar);
-    assert_text(progress_text_bar(&state, 20), " 40%  4.0 GiB of 10.");
     assert_text(progress_text_bar(&state, 0), "");
     state.total_bytes = PROGRESS_UNKNOWN;
     assert_text(progress_text_bar(&state, 200),
                 "4.0 GiB, 25% zero, 100.0 MiB/s");
+}
+
+/* What matters least goes first, and nothing is cut in the middle. */
+static void test_narrow(void)
+{
+    static const char *const texts[] = {
+        " 40%  4.0 GiB of 10.0 GiB, 25% zero, 16.0 MiB buffered, "
+        "100.0 MiB/s, 1:02 left",
+        " 40%  4.0 GiB of 10.0 GiB, 25% zero, 100.0 MiB/s, 1:02 left",
+        " 40%  4.0 GiB of 10.0 GiB, 100.0 MiB/s, 1:02 left",
+        " 40%  4.0 GiB, 100.0 MiB/s, 1:02 left",
+        " 40%  4.0 GiB, 1:02 left",
+        " 40%  1:02 left",
+        " 40%  ",
+    };
+    ProgressState state = copying;
+
+    state.buffered_bytes = 16 << 20;
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        size_t columns = strlen(texts[i]);
+
+        assert_text(progress_text_bar(&state, columns), texts[i]);
+        if (i + 1 < G_N_ELEMENTS(texts)) {
+            g_autofree char *less = progress_text_bar(&state, columns - 1);
+
+            g_assert_nonnull(strstr(less, texts[i + 1]));
+        }
+    }
+    state.phase = "syncing";
+    state.busy = false;
+    assert_text(progress_text_bar(&state, 31),
+                " 40%  4.0 GiB, syncing for 0:12");
+    assert_text(progress_text_bar(&state, 22), " 40%  syncing for 0:12");
+    assert_text(progress_text_bar(&state, 16), "syncing for 0:12");
+    assert_text(progress_text_bar(&state, 9), "syncing f");
+    state = copying;
+    state.total_bytes = PROGRESS_UNKNOWN;
+    assert_text(progress_text_bar(&state, 20), "4.0 GiB, 100.0 MiB/s");
+    assert_text(progress_text_bar(&state, 19), "4.0 GiB");
 }
 
 /* More than was announced, nothing at all, and what no clock shows. */
@@ -206,6 +244,7 @@ int main(int argc, char **argv)
     g_test_add_func("/progress/line-tells-what-is-known", test_line);
     g_test_add_func("/progress/phase-in-place-of-rate", test_phase);
     g_test_add_func("/progress/bar-fits-the-columns", test_bar);
+    g_test_add_func("/progress/narrow-bar-says-less", test_narrow);
     g_test_add_func("/progress/odd-numbers", test_odd_numbers);
     g_test_add_func("/progress/json-has-the-keys", test_json);
     g_test_add_func("/progress/json-seconds-are-short", test_json_seconds);

@@ -71,6 +71,15 @@ void cli_occupy_standard_descriptors(void)
     }
 }
 
+/* GLib writes an ellipsis, which becomes a question mark in the C locale. */
+static void print_help(const gchar *text)
+{
+    g_auto(GStrv) parts = g_strsplit(text, "\342\200\246", -1);
+    g_autofree char *plain = g_strjoinv("...", parts);
+
+    fputs(plain, stdout);
+}
+
 bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries,
                const char *parameters, const char *summary,
                GError **error)
@@ -85,6 +94,7 @@ bool cli_parse(int *argc, char ***argv, const GOptionEntry *entries,
 
     cli_occupy_standard_descriptors();
     setlocale(LC_CTYPE, "");
+    g_set_print_handler(print_help);
     g_option_context_set_summary(context, summary);
     g_option_context_set_description(context, cli_exit_codes);
     g_option_context_add_main_entries(context, entries, NULL);

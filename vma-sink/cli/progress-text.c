@@ -4,6 +4,7 @@
  */
 #include "cli/progress-text.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -11,6 +12,8 @@
 
 #define MIN_BAR_COLUMNS 10
 #define MAX_BAR_COLUMNS 40
+/* 99:59:59, the longest time that is shown. */
+#define MAX_SECONDS 359999
 
 static unsigned percent(uint64_t part, uint64_t whole)
 {
@@ -19,7 +22,7 @@ static unsigned percent(uint64_t part, uint64_t whole)
 
 static void append_time(GString *out, double seconds)
 {
-    uint64_t s = CLAMP(seconds, 0, 359999);
+    uint64_t s = CLAMP(seconds, 0, MAX_SECONDS);
 
     if (s >= 3600) {
         g_string_append_printf(out, "%u:%02u:%02u", (unsigned)(s / 3600),
@@ -30,42 +33,90 @@ static void append_time(GString *out, double seconds)
     }
 }
 
-/* "4.1 GiB of 10.0 GiB, 12% zero, 16.0 MiB buffered", as far as it is known. */
-static void append_amount(GString *out, const ProgressState *state)
+/* What there is to say, the least important last: it goes first. */
+typedef enum ProgressPart {
+    SHOW_PHASE = 1 << 0,        /* in a bar: where nothing moves */
+    SHOW_PERCENT = 1 << 1,
+    SHOW_LEFT = 1 << 2,
+    SHOW_AMOUNT = 1 << 3,
+    SHOW_RATE = 1 << 4,
+    SHOW_TOTAL = 1 << 5,
+    SHOW_ZERO = 1 << 6,
+    SHOW_BUFFERED = 1 << 7,
+    SHOW_ALL = (1 << 8) - 1,
+} ProgressPart;
+
+/* Those that are known, and mean something now. */
+static unsigned known_parts(const ProgressState *state)
 {
-    g_autofree char *bytes = cli_format_size(state->bytes);
-    g_autofree char *total = cli_format_size(state->total_bytes);
+    bool total = state->total_bytes != PROGRESS_UNKNOWN;
+    bool rate = state->busy && state->rate >= 1;
 
-    g_string_append(out, bytes);
-    if (state->total_bytes != PROGRESS_UNKNOWN) {
-        g_string_append_printf(out, " of %s", total);
-    }
-    if (state->zero_bytes != PROGRESS_UNKNOWN) {
-        g_string_append_printf(out, ", %u%% zero",
-                               state->bytes ? percent(state->zero_bytes,
-                                                      state->bytes) : 0);
-    }
-    if (state->buffered_bytes != PROGRESS_UNKNOWN) {
-        g_autofree char *buffered = cli_format_size(state->buffered_bytes);
+    return SHOW_AMOUNT | (state->busy ? 0 : SHOW_PHASE) |
+           (total ? SHOW_PERCENT | SHOW_TOTAL : 0) |
+           (rate ? SHOW_RATE : 0) | (rate && total ? SHOW_LEFT : 0) |
+           (state->zero_bytes != PROGRESS_UNKNOWN ? SHOW_ZERO : 0) |
+           (state->buffered_bytes != PROGRESS_UNKNOWN ? SHOW_BUFFERED : 0);
+}
 
-        g_string_append_printf(out, ", %s buffered", buffered);
+/* Between parts; START is where the first one begins. */
+static void append_comma(GString *out, size_t start)
+{
+    if (out->len > start) {
+        g_string_append(out, ", ");
     }
 }
 
-/* ", 210 MiB/s, 0:28 left". */
-static void append_pace(GString *out, const ProgressState *state)
+static double round_up(double seconds)
+{
+    uint64_t whole = seconds;
+
+    return whole + (whole < seconds);
+}
+
+/* "4.1 GiB of 10.0 GiB, 12% zero, 16.0 MiB buffered". */
+static void append_amount(GString *out, size_t start,
+                          const ProgressState *state, unsigned parts)
+{
+    g_autofree char *bytes = cli_format_size(state->bytes);
+    g_autofree char *total = cli_format_size(state->total_bytes);
+    g_autofree char *buffered = cli_format_size(state->buffered_bytes);
+
+    if (parts & SHOW_AMOUNT) {
+        append_comma(out, start);
+        g_string_append_printf(out, "%s", bytes);
+    }
+    if (parts & SHOW_TOTAL) {
+        g_string_append_printf(out, " of %s", total);
+    }
+    if (parts & SHOW_ZERO) {
+        append_comma(out, start);
+        g_string_append_printf(out, "%u%% zero",
+                    state->bytes ? percent(state->zero_bytes, state->bytes)
+                                 : 0);
+    }
+    if (parts & SHOW_BUFFERED) {
+        append_comma(out, start);
+        g_string_append_printf(out, "%s buffered", buffered);
+    }
+}
+
+/* "210 MiB/s, 0:28 left"; only at the end nothing is left. */
+static void append_pace(GString *out, size_t start, const ProgressState *state,
+                        unsigned parts)
 {
     g_autofree char *rate = cli_format_size(state->rate);
 
-    if (!state->busy || state->rate < 1) {
-        return;
+    if (parts & SHOW_RATE) {
+        append_comma(out, start);
+        g_string_append_printf(out, "%s/s", rate);
     }
-    g_string_append_printf(out, ", %s/s", rate);
-    if (state->total_bytes != PROGRESS_UNKNOWN) {
-        g_string_append(out, ", ");
-        append_time(out, (state->total_bytes -
-                          MIN(state->bytes, state->total_bytes)) /
-                         state->rate);
+    if (parts & SHOW_LEFT) {
+        uint64_t left = state->total_bytes -
+                        MIN(state->bytes, state->total_bytes);
+
+        append_comma(out, start);
+        append_time(out, round_up(MIN(left / state->rate, MAX_SECONDS)));
         g_string_append(out, " left");
     }
 }
@@ -78,16 +129,20 @@ static void append_phase(GString *out, const ProgressState *state)
 
 char *progress_text_line(const ProgressState *state)
 {
+    unsigned parts = known_parts(state);
     GString *out = g_string_new(NULL);
+    size_t start;
 
     append_phase(out, state);
     g_string_append(out, ": ");
-    if (state->total_bytes != PROGRESS_UNKNOWN) {
-        g_string_append_printf(out, "%u%%, ",
-                               percent(state->bytes, state->total_bytes));
+    start = out->len;
+    if (parts & SHOW_PERCENT) {
+        append_comma(out, start);
+        g_string_append_printf(out, "%u%%",
+                    percent(state->bytes, state->total_bytes));
     }
-    append_amount(out, state);
-    append_pace(out, state);
+    append_amount(out, start, state, parts);
+    append_pace(out, start, state, parts);
     return g_string_free(out, FALSE);
 }
 
@@ -110,22 +165,40 @@ static void prepend_bar(GString *out, const ProgressState *state,
     g_string_prepend(out, bar);
 }
 
-char *progress_text_bar(const ProgressState *state, size_t columns)
+/* The text beside the bar, of these parts. */
+static GString *bar_text(const ProgressState *state, unsigned parts)
 {
-    bool known = state->total_bytes != PROGRESS_UNKNOWN;
     GString *out = g_string_new(NULL);
+    size_t start;
 
-    if (known) {
+    if (parts & SHOW_PERCENT) {
         g_string_append_printf(out, "%3u%%  ",
                                percent(state->bytes, state->total_bytes));
     }
-    append_amount(out, state);
-    append_pace(out, state);
-    if (!state->busy) {
-        g_string_append(out, ", ");
+    start = out->len;
+    append_amount(out, start, state, parts);
+    append_pace(out, start, state, parts);
+    if (parts & SHOW_PHASE) {
+        append_comma(out, start);
         append_phase(out, state);
     }
-    if (known) {
+    return out;
+}
+
+char *progress_text_bar(const ProgressState *state, size_t columns)
+{
+    unsigned parts = known_parts(state);
+    unsigned drop = SHOW_ALL + 1;
+    GString *out = bar_text(state, parts);
+
+    /* One is kept, and what is longer still is cut. */
+    while (out->len > columns && (parts & (parts - 1))) {
+        drop >>= 1;
+        parts &= ~drop;
+        g_string_free(out, TRUE);
+        out = bar_text(state, parts);
+    }
+    if (parts & SHOW_PERCENT) {
         prepend_bar(out, state, columns);
     }
     g_string_truncate(out, MIN(out->len, columns));

@@ -89,6 +89,7 @@ struct Progress {
     uint64_t sampled_bytes;
     double rate;                /* bytes per second */
     size_t drawn_columns;       /* 0: no bar */
+    bool clear_shared;          /* another program's bar, for a message */
     int64_t hold_until_us;      /* no bar before that */
     int terminal_fd;            /* holds the lock on the terminal; -1: none */
     bool claimed;
@@ -194,27 +195,48 @@ static size_t terminal_columns(void)
     return size.ws_col;
 }
 
+/* The widest bar: in the last column some terminals begin a new line. */
+static size_t bar_columns(void)
+{
+    return terminal_columns() - 1;
+}
+
+/* The terminal may have become narrower since. */
 static void append_clear(Progress *p, GString *out)
 {
     if (p->drawn_columns > 0) {
-        g_string_append_printf(out, "\r%*s\r", (int)p->drawn_columns, "");
+        g_string_append_printf(out, "\r%*s\r",
+                               (int)MIN(p->drawn_columns, bar_columns()), "");
         p->drawn_columns = 0;
     }
+}
+
+/* A terminal on which another program draws its bar. */
+static bool is_shared(const Progress *p)
+{
+    return p->terminal_fd >= 0 && !p->claimed;
+}
+
+static void append_clear_shared(GString *out)
+{
+    g_string_append_printf(out, "\r%*s\r", (int)bar_columns(), "");
 }
 
 static void append_bar(Progress *p, GString *out)
 {
     ProgressState state = sample(p);
+    size_t columns = bar_columns();
     g_autofree char *text = NULL;
     size_t used;
 
     if (p->sampled_us == 0 || !claim_terminal(p)) {
         return;
     }
-    text = progress_text_bar(&state, terminal_columns() - 1);
+    text = progress_text_bar(&state, columns);
     used = strlen(text);
     g_string_append_printf(out, "\r%s%*s", text,
-                           (int)(MAX(p->drawn_columns, used) - used), "");
+                           (int)(CLAMP(p->drawn_columns, used, columns) - used),
+                           "");
     p->drawn_columns = used;
 }
 
@@ -250,15 +272,6 @@ static void append_progress(Progress *p, GString *out, bool asked, bool due)
         append_clear(p, out);
     } else if (p->mode == PROGRESS_BAR) {
         append_bar(p, out);
-    }
-}
-
-static void append_end(Progress *p, GString *out)
-{
-    append_clear(p, out);
-    if (p->terminal_fd >= 0 && !p->claimed) {
-        /* Another program's bar stands where our last words would go. */
-        g_string_append_c(out, '\n');
     }
 }
 
@@ -302,8 +315,11 @@ static bool show(Progress *p, bool asked, bool due)
     g_mutex_lock(&p->lock);
     ending = p->ending;
     if (ending) {
-        append_end(p, out);
+        append_clear(p, out);
+    } else if (p->clear_shared) {
+        append_clear_shared(out);
     }
+    p->clear_shared = false;
     append_queued(p, out);
     if (!ending) {
         append_progress(p, out, asked, due);
@@ -419,7 +435,8 @@ typedef bool WrittenFunc(const Progress *p);
 
 static bool nothing_left(const Progress *p)
 {
-    return !p->writing && p->drawn_columns == 0 && p->lines.length == 0;
+    return !p->writing && p->drawn_columns == 0 && !p->clear_shared &&
+           p->lines.length == 0;
 }
 
 static bool has_ended(const Progress *p)
@@ -449,6 +466,20 @@ static void drop_messages(void)
     }
 }
 
+/*
+ * The last words take the place of another program's bar, which goes on below
+ * them: the line is cleared by the same write that has the words, because in
+ * between the bar could be drawn once more.
+ */
+static void clear_before_last_words(void)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    append_clear_shared(text);
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
+    fputs(text->str, stderr);
+}
+
 /* LAST is shown after all else; NULL: nothing is. */
 static void stop_thread(Progress *p, char *last)
 {
@@ -470,6 +501,9 @@ static void stop_thread(Progress *p, char *last)
     g_mutex_unlock(&p->lock);
     if (ended) {
         g_thread_join(g_steal_pointer(&p->thread));
+        if (is_shared(p)) {
+            clear_before_last_words();
+        }
     } else {
         g_thread_unref(g_steal_pointer(&p->thread));
         if (p->mode == PROGRESS_JSON) {
@@ -478,12 +512,19 @@ static void stop_thread(Progress *p, char *last)
     }
 }
 
+/* A terminal, that is not known to be unable to write over a line. */
+static bool can_draw(void)
+{
+    return isatty(STDERR_FILENO) &&
+           g_strcmp0(g_getenv("TERM"), "dumb") != 0;
+}
+
 Progress *progress_new(const char *busy)
 {
     Progress *p = g_atomic_rc_box_new0(Progress);
 
     p->mode = chosen_mode != PROGRESS_AUTO ? chosen_mode :
-              isatty(STDERR_FILENO) ? PROGRESS_BAR : PROGRESS_NONE;
+              can_draw() ? PROGRESS_BAR : PROGRESS_NONE;
     p->busy = busy;
     p->start_us = g_get_monotonic_time();
     p->phase_us = p->start_us;
@@ -552,6 +593,7 @@ void progress_clear(Progress *p)
 {
     g_mutex_lock(&p->lock);
     p->hold_until_us = g_get_monotonic_time() + BAR_PERIOD_MS * 1000;
+    p->clear_shared = p->thread && is_shared(p);
     if (!nothing_left(p)) {
         wake(p);
         wait_written(p, nothing_left);
