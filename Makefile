@@ -7,6 +7,7 @@ bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
 bashdir ?= $(prefix)/share/bash-completion/completions
 zshdir ?= $(prefix)/share/zsh/site-functions
+schemadir ?= $(prefix)/share/vma-sink/schema
 
 # The QEMUs that are patched and tested: series of its releases.  The first one
 # is built by "make qemu" and used by the demo.
@@ -274,13 +275,15 @@ MANUALS = $(filter-out %/vma.1 $(if $(PLUGIN),,%nbdkit-vma-plugin.1),\
 # bash looks for a file of each program's name.
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 \
-		$(DESTDIR)$(mandir)/man5 $(DESTDIR)$(bashdir) $(DESTDIR)$(zshdir)
+		$(DESTDIR)$(mandir)/man5 $(DESTDIR)$(bashdir) $(DESTDIR)$(zshdir) \
+		$(DESTDIR)$(schemadir)
 	install $(PROGRAMS:%=$(B)/%) $(DESTDIR)$(bindir)
 	install -m 644 $(filter %.1,$(MANUALS)) $(DESTDIR)$(mandir)/man1
 	install -m 644 $(filter %.5,$(MANUALS)) $(DESTDIR)$(mandir)/man5
 	for p in $(PROGRAMS); do install -m 644 vma-sink/completions/vma.bash \
 		$(DESTDIR)$(bashdir)/$$p || exit; done
 	install -m 644 vma-sink/completions/_vma $(DESTDIR)$(zshdir)
+	install -m 644 vma-sink/schema/*.json $(DESTDIR)$(schemadir)
 ifeq ($(HAVE_NBDKIT),yes)
 	install -d $(DESTDIR)$(nbdkit_plugindir)
 	install $(PLUGIN) $(DESTDIR)$(nbdkit_plugindir)
@@ -298,6 +301,8 @@ uninstall-vma:
 uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(bindir)/%) \
 		$(PROGRAMS:%=$(DESTDIR)$(bashdir)/%) $(DESTDIR)$(zshdir)/_vma \
+		$(patsubst vma-sink/schema/%,$(DESTDIR)$(schemadir)/%,\
+			$(wildcard vma-sink/schema/*.json)) \
 		$(patsubst vma-sink/man/%,$(DESTDIR)$(mandir)/man1/%,\
 			$(filter %.1,$(MANUALS))) \
 		$(patsubst vma-sink/man/%,$(DESTDIR)$(mandir)/man5/%,\

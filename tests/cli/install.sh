@@ -16,6 +16,7 @@ cd root/usr || fail "no root"
 for file in bin/{vma-dump,vma-sink,vma-restore} \
         share/man/man1/{vma-dump,vma-sink,vma-restore}.1 \
         share/man/man5/{vma,vma-stream}.5 share/zsh/site-functions/_vma \
+        share/vma-sink/schema/{progress,sink-result,list,map}.schema.json \
         share/bash-completion/completions/{vma-dump,vma-sink,vma-restore}; do
     [ -s "$file" ] || fail "not installed: $file"
 done

@@ -206,7 +206,7 @@ static void add_contents(JsonBuilder *b, const BackupInfo *info)
 
 /*
  * The members are the program's interface: none is removed or changes what it
- * means; new ones may come.  README.md describes them.
+ * means; new ones may come.  cli/progress.md describes them.
  */
 static void print_json(const Listed *l)
 {
