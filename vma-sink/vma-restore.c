@@ -330,7 +330,7 @@ static bool run_map(int argc, char **argv, GError **error)
     RestoreMapForm form;
     const GOptionEntry options[] = {
         { "disk", 'd', 0, G_OPTION_ARG_FILENAME, &disk,
-          "The disk (an only one is)", "NAME" },
+          "The disk; not needed where there is only one", "NAME" },
         { "output", 0, 0, G_OPTION_ARG_STRING, &output,
           "human (the default), json, as qemu-img map prints it, or picture",
           "HOW" },
@@ -363,7 +363,7 @@ static bool run_serve(int argc, char **argv, GError **error)
     g_autofree char *cache_size = NULL;
     const GOptionEntry options[] = {
         { "disk", 'd', 0, G_OPTION_ARG_FILENAME, &disk,
-          "The default export, that of an empty name (an only disk is)",
+          "The default export, that of an empty name (of one disk: that one)",
           "NAME" },
         { "unix", 'U', 0, G_OPTION_ARG_FILENAME, &socket,
           "Listen at this socket", "SOCKET" },
