@@ -132,12 +132,13 @@ awk -v "folder=$T" '
     die "a block is neither sh nor console nor text"
 [ "$(grep -cE '^[0-9]+ sh ' blocks)" -ge 6 ] || die "which blocks? $(cat blocks)"
 
-count=0
+count=0 failed=0
 result() { # CODE NAME
     count=$((count + 1))
     if [ "$1" = 0 ]; then
         echo "ok $count - $2"
     else
+        failed=1
         echo "not ok $count - $2"
         sed 's/^/# /' log
     fi
@@ -173,6 +174,7 @@ ask() { # BLOCK
         [ "$line" != '<<<done>>>' ] || return 0
         printf '%s\n' "$line" >> log
     done
+    wait "${USER_SHELL_PID:-}" 2> /dev/null
     start_shell
     return 1
 }
@@ -209,3 +211,4 @@ for archive in *.vma* /srv/backup/*; do
     holds "$archive" vma-restore verify "$archive"
 done
 echo "1..$count"
+[ $failed = 0 ]
