@@ -511,6 +511,9 @@ int main(int argc, char **argv)
     opt_answer |= command != NULL;
     io_catch_signals();
     progress = progress_new("copying");
+    if (command) {
+        command_set_messages_fd(command, progress_take_messages_fd(progress));
+    }
     dump(argv + 1, command, progress, &error);
     progress_end(progress, error);
     if (error) {

@@ -105,11 +105,11 @@ def bars_and_messages(written):
     return bars, messages
 
 
-def check_end(terminal, columns):
-    """Nothing but the two messages, as a terminal breaks them."""
+def check_end(terminal, columns, last_words=LAST_WORDS):
+    """Nothing but the messages, as a terminal breaks them."""
     bars, messages = bars_and_messages(terminal.written)
-    assert len(messages) == 2, messages
-    for words in LAST_WORDS:
+    assert len(messages) == len(last_words), messages
+    for words in last_words:
         assert any(re.fullmatch(words, m) for m in messages), messages
     wanted = []
     for message in messages:
@@ -157,6 +157,19 @@ with tempfile.TemporaryDirectory() as folder:
                          capture_output=True, check=True).stderr
     assert len(log.splitlines()) == 2, log
     assert all(c >= 0x20 or c == 0x0a for c in log), log
+
+    # What is started from here has its last words above ours, not in the bar.
+    command = f"{DUMP} d=disk --to '{SINK} -f --rate 5M -o x.vma'"
+    committed = rb'vma-dump: committed: the reader has stored the backup'
+    for columns in 80, 20:
+        found = check_end(Terminal(columns, command).finish(), columns,
+                          (*LAST_WORDS, committed))
+        assert any(b'completing' in bar for bar in found), found
+    term = Terminal(80, f"{DUMP} d=disk --to \"sh -c 'exec >&2; printf one; "
+                    "sleep 1; printf two; exit 3'\" || true").finish()
+    lines = term.lines()
+    assert lines[0] == 'onetwo', lines
+    assert lines[1].startswith('vma-dump: ') and len(lines) <= 3, lines
 
     # The reason of a failure stands alone as well.
     term = Terminal(80, f'{DUMP} d=disk | {SINK} --rate 5M -o no/x.vma || true')

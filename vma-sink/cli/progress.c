@@ -37,6 +37,8 @@
 #define JSON_PERIOD_MS 1000
 /* How long a standard error that takes no more holds up the program. */
 #define PATIENCE_US G_USEC_PER_SEC
+/* A message of another program that is longer is shown in pieces. */
+#define MAX_MESSAGE_BYTES 4096u
 /* More are not kept: a phase lasts longer than it takes to write a line. */
 #define MAX_LINES 16u
 #define DEFAULT_COLUMNS 80
@@ -63,6 +65,13 @@ struct Progress {
     GThread *thread;            /* NULL: there is none, so nothing is shown */
     int signal_fd;
     int wake_fd;
+    int messages_fd;            /* of another program; -1: there is no bar */
+
+    /* The program's. */
+    int messages_end_fd;        /* until it is taken */
+
+    /* The thread's. */
+    GString *messages;          /* read and not yet shown */
 
     /* Protected by lock, which is never held for long. */
     GMutex lock;
@@ -306,6 +315,42 @@ static void append_queued(Progress *p, GString *out)
     }
 }
 
+/* False: nothing will come any more. */
+static bool read_messages(Progress *p)
+{
+    char text[MAX_MESSAGE_BYTES];
+    ssize_t n;
+
+    while ((n = read(p->messages_fd, text, sizeof(text))) > 0) {
+        g_string_append_len(p->messages, text, n);
+    }
+    return n < 0 && errno == EAGAIN;
+}
+
+/* Whole lines; at the END all there is, which is a line then. */
+static void append_messages(Progress *p, GString *out, bool end)
+{
+    GString *text = p->messages;
+    const char *newline = g_strrstr_len(text->str, text->len, "\n");
+    size_t length = newline ? (size_t)(newline + 1 - text->str) : 0;
+
+    if (end || text->len - length > MAX_MESSAGE_BYTES) {
+        length = text->len;
+    }
+    if (length == 0) {
+        return;
+    }
+    append_clear(p, out);
+    if (is_shared(p)) {
+        append_clear_shared(out);
+    }
+    g_string_append_len(out, text->str, length);
+    if (text->str[length - 1] != '\n') {
+        g_string_append_c(out, '\n');
+    }
+    g_string_erase(text, 0, length);
+}
+
 /* Writes what there is; false: that was the end. */
 static bool show(Progress *p, bool asked, bool due)
 {
@@ -320,6 +365,7 @@ static bool show(Progress *p, bool asked, bool due)
         append_clear_shared(out);
     }
     p->clear_shared = false;
+    append_messages(p, out, ending);
     append_queued(p, out);
     if (!ending) {
         append_progress(p, out, asked, due);
@@ -352,6 +398,9 @@ static void destroy(gpointer opaque)
     close_fd(p->signal_fd);
     close_fd(p->wake_fd);
     close_fd(p->terminal_fd);
+    close_fd(p->messages_fd);
+    close_fd(p->messages_end_fd);
+    g_string_free(p->messages, TRUE);
     g_queue_clear_full(&p->lines, g_free);
     g_mutex_clear(&p->lock);
     g_cond_clear(&p->written);
@@ -365,6 +414,7 @@ static gpointer watch(gpointer opaque)
     struct pollfd fds[] = {
         { .fd = p->wake_fd, .events = POLLIN },
         { .fd = p->signal_fd, .events = POLLIN },
+        { .fd = p->messages_fd, .events = POLLIN },
     };
     bool asked, due;
 
@@ -375,9 +425,27 @@ static gpointer watch(gpointer opaque)
         due = poll(fds, G_N_ELEMENTS(fds), period_ms) == 0;
         (void)eventfd_read(p->wake_fd, &count);
         asked = read(p->signal_fd, &info, sizeof(info)) > 0;
+        if (fds[2].fd >= 0 && !read_messages(p)) {
+            fds[2].fd = -1;
+        }
     } while (show(p, asked, due));
     g_atomic_rc_box_release_full(p, destroy);
     return NULL;
+}
+
+/* A failure only means that they may stand behind the bar. */
+static void open_messages(Progress *p)
+{
+    int fds[2];
+
+    p->messages_fd = p->messages_end_fd = -1;
+    p->messages = g_string_new(NULL);
+    if (p->mode != PROGRESS_BAR || pipe2(fds, O_CLOEXEC) < 0) {
+        return;
+    }
+    p->messages_fd = fds[0];
+    p->messages_end_fd = fds[1];
+    (void)fcntl(p->messages_fd, F_SETFL, O_NONBLOCK);
 }
 
 /* A failure only means that nothing is shown. */
@@ -534,6 +602,7 @@ Progress *progress_new(const char *busy)
     g_mutex_init(&p->lock);
     g_cond_init(&p->written);
     g_queue_init(&p->lines);
+    open_messages(p);
     start_thread(p);
     if (p->mode == PROGRESS_JSON) {
         g_mutex_lock(&p->lock);
@@ -599,6 +668,16 @@ void progress_clear(Progress *p)
         wait_written(p, nothing_left);
     }
     g_mutex_unlock(&p->lock);
+}
+
+int progress_take_messages_fd(Progress *p)
+{
+    int fd = p->thread ? p->messages_end_fd : -1;
+
+    if (fd >= 0) {
+        p->messages_end_fd = -1;
+    }
+    return fd;
 }
 
 /* Of the end. */

@@ -23,6 +23,7 @@
 
 struct Command {
     char **argv;
+    int messages_fd;            /* its standard error; -1: ours */
     GPid pid;                   /* 0: it does not run */
     bool started;
     bool killed;                /* by us */
@@ -42,7 +43,21 @@ Command *command_new(const char *text, GError **error)
     }
     command = g_new0(Command, 1);
     command->argv = argv;
+    command->messages_fd = -1;
     return command;
+}
+
+void command_set_messages_fd(Command *command, int fd)
+{
+    command->messages_fd = fd;
+}
+
+static void close_messages_fd(Command *command)
+{
+    if (command->messages_fd >= 0) {
+        close(command->messages_fd);
+        command->messages_fd = -1;
+    }
 }
 
 /* In the child, between fork() and exec(). */
@@ -80,8 +95,9 @@ bool command_start(Command *command, GError **error)
                                 G_SPAWN_SEARCH_PATH |
                                 G_SPAWN_DO_NOT_REAP_CHILD,
                                 set_up_child, NULL, &command->pid, pair[1],
-                                pair[1], -1, &local);
+                                pair[1], command->messages_fd, &local);
     close(pair[1]);
+    close_messages_fd(command);
     if (!ok) {
         close(pair[0]);
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
@@ -179,6 +195,7 @@ void command_free(Command *command)
 {
     if (command) {
         end(command);
+        close_messages_fd(command);
         g_strfreev(command->argv);
         g_free(command);
     }

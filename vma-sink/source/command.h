@@ -32,6 +32,11 @@ Command *command_new(const char *text, GError **error);
 void command_free(Command *command);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Command, command_free)
 
+/*
+ * Before it is started: its standard error, which is closed here then; -1: ours.
+ */
+void command_set_messages_fd(Command *command, int fd);
+
 /* Starts it.  Standard output is the stream's from now on. */
 bool command_start(Command *command, GError **error);
 
