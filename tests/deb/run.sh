@@ -41,6 +41,7 @@ cmp disk restored/disk-root.raw
 vma-restore serve x.vma.zst --run 'echo "$uri"' | grep -q ^nbd
 test -s /usr/share/man/man1/vma-sink.1.gz
 test -s /usr/share/man/man5/vma.5.gz
+test -s /usr/share/vma-sink/schema/list.schema.json
 apt-get purge -y -qq vma-sink nbdkit-plugin-vma > log 2>&1
 ! command -v vma-sink
 END
