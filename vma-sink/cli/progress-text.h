@@ -25,8 +25,8 @@ typedef struct ProgressState {
 } ProgressState;
 
 /*
- * All to be freed.  The bar is COLUMNS wide at most: where that is little it says
- * less, and keeps what matters most.  The line is for a log:
+ * All to be freed.  The bar is COLUMNS wide at most: where that is little it
+ * says less, and keeps what matters most.  The line is for a log:
  * "copying for 0:12: 41%, 4.1 GiB of 10.0 GiB, ...".
  */
 char *progress_text_bar(const ProgressState *state, size_t columns);

@@ -39,6 +39,8 @@
 #define PATIENCE_US G_USEC_PER_SEC
 /* A message of another program that is longer is shown in pieces. */
 #define MAX_MESSAGE_BYTES 4096u
+/* Linux' default. */
+#define PIPE_BYTES 65536u
 /* More are not kept: a phase lasts longer than it takes to write a line. */
 #define MAX_LINES 16u
 #define DEFAULT_COLUMNS 80
@@ -315,16 +317,22 @@ static void append_queued(Progress *p, GString *out)
     }
 }
 
-/* False: nothing will come any more. */
+/*
+ * What is there now, as far as it is what a pipe holds; false: nothing will come
+ * any more.
+ */
 static bool read_messages(Progress *p)
 {
     char text[MAX_MESSAGE_BYTES];
-    ssize_t n;
+    ssize_t n = 1;
 
-    while ((n = read(p->messages_fd, text, sizeof(text))) > 0) {
-        g_string_append_len(p->messages, text, n);
+    for (unsigned i = 0; i < PIPE_BYTES / sizeof(text) && n > 0; i++) {
+        n = read(p->messages_fd, text, sizeof(text));
+        if (n > 0) {
+            g_string_append_len(p->messages, text, n);
+        }
     }
-    return n < 0 && errno == EAGAIN;
+    return n > 0 || (n < 0 && errno == EAGAIN);
 }
 
 /* Whole lines; at the END all there is, which is a line then. */

@@ -61,9 +61,10 @@ void progress_watch_buffer(Progress *progress, ProgressBufferedFunc *func,
 void progress_phase(Progress *progress, const char *phase);
 
 /*
- * Where a program that is started from here writes its messages, so that each is
- * shown on a line of its own, and not behind the bar: a descriptor for it, which
- * the caller closes.  -1: there is no bar, so standard error will do.  Once.
+ * Where a program that is started from here writes its messages, so that each
+ * is shown on a line of its own, and not behind the bar: a descriptor for it,
+ * which the caller closes.  -1: there is no bar, so standard error will do.
+ * Once.
  */
 int progress_take_messages_fd(Progress *progress);
 

@@ -33,7 +33,8 @@ void command_free(Command *command);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Command, command_free)
 
 /*
- * Before it is started: its standard error, which is closed here then; -1: ours.
+ * Before it is started: its standard error, which is closed here once it is;
+ * -1: ours.
  */
 void command_set_messages_fd(Command *command, int fd);
 
