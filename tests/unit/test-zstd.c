@@ -393,23 +393,14 @@ static void test_writer_large_frame(void)
     output_file_clear(&f);
 }
 
-/* A write that fails is met by the caller, who can still free. */
-static void test_writer_output_fails(void)
+/* Until there is no room; returns how many frames were given. */
+static unsigned give_frames(IoZstdWriter *writer, unsigned count,
+                            GError **error)
 {
-    struct rlimit old, limit;
-    g_autoptr(IoZstdWriter) writer = NULL;
-    g_autoptr(GError) error = NULL;
-    OutputFile f = output_file_new();
     unsigned i;
 
-    getrlimit(RLIMIT_FSIZE, &old);
-    limit = old;
-    limit.rlim_cur = 200000;
-    signal(SIGXFSZ, SIG_IGN);
-    writer = io_zstd_writer_new(f.output, 1, 2, ROOM, &error);
-    setrlimit(RLIMIT_FSIZE, &limit);
-    for (i = 0; i < 1000; i++) {
-        uint8_t *room = io_zstd_writer_room(writer, &error);
+    for (i = 0; i < count; i++) {
+        uint8_t *room = io_zstd_writer_room(writer, error);
 
         if (!room) {
             break;
@@ -417,10 +408,43 @@ static void test_writer_output_fails(void)
         fill_pattern(room, ROOM, i);
         io_zstd_writer_give(writer, ROOM);
     }
+    return i;
+}
+
+/*
+ * A write that fails is met by the caller, who can still free; and nothing was
+ * written behind it.
+ */
+static void test_writer_output_fails(void)
+{
+    struct rlimit old, limit;
+    g_autoptr(IoZstdWriter) writer = NULL;
+    g_autoptr(GBytes) whole = NULL;
+    g_autoptr(GBytes) part = NULL;
+    g_autoptr(GError) error = NULL;
+    OutputFile f = output_file_new();
+
+    writer = io_zstd_writer_new(f.output, 1, 2, ROOM, &error);
+    g_assert_cmpuint(give_frames(writer, 10, &error), ==, 10);
+    g_assert_nonnull(io_zstd_writer_drain(writer, &error));
+    whole = output_file_bytes(&f);
+    g_clear_pointer(&writer, io_zstd_writer_free);
+    output_file_clear(&f);
+
+    f = output_file_new();
+    getrlimit(RLIMIT_FSIZE, &old);
+    limit = old;
+    limit.rlim_cur = 250000;
+    signal(SIGXFSZ, SIG_IGN);
+    writer = io_zstd_writer_new(f.output, 1, 4, ROOM, &error);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    g_assert_cmpuint(give_frames(writer, 1000, &error), <, 10);
     setrlimit(RLIMIT_FSIZE, &old);
     assert_kind(error, BACKUP_ERROR_FAILED);
-    g_assert_cmpuint(i, <, 10);
     g_clear_pointer(&writer, io_zstd_writer_free);
+    part = output_file_bytes(&f);
+    g_assert_cmpmem(g_bytes_get_data(part, NULL), g_bytes_get_size(part),
+                    g_bytes_get_data(whole, NULL), limit.rlim_cur);
     output_file_clear(&f);
 }
 

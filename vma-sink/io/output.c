@@ -188,6 +188,13 @@ int io_output_fd(const IoOutput *output)
     return output->fd;
 }
 
+bool io_output_is_file(const IoOutput *output)
+{
+    struct stat st;
+
+    return fstat(output->fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 const char *io_output_path(const IoOutput *output)
 {
     return output->path ? output->path : "standard output";

@@ -43,6 +43,9 @@ bool io_output_write(IoOutput *output, const void *buffer, size_t bytes,
 /* Bytes appended so far. */
 uint64_t io_output_bytes(const IoOutput *output);
 
+/* Whether it is a regular file, no pipe or device: a write to it ends soon. */
+bool io_output_is_file(const IoOutput *output);
+
 /* For writes at an offset; borrowed. */
 int io_output_fd(const IoOutput *output);
 const char *io_output_path(const IoOutput *output);

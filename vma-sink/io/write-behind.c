@@ -8,8 +8,6 @@
  */
 #include "io/write-behind.h"
 
-#include <sys/stat.h>
-
 #include "io/ring.h"
 
 /* One is filled, one is written, and one makes up for their different speed. */
@@ -47,13 +45,6 @@ static void write_slot(void *opaque, void *worker, uint64_t number)
     }
 }
 
-static bool is_file(const IoOutput *output)
-{
-    struct stat st;
-
-    return fstat(io_output_fd(output), &st) == 0 && S_ISREG(st.st_mode);
-}
-
 IoWriteBehind *io_write_behind_new(IoOutput *output, size_t room_bytes,
                                    GError **error)
 {
@@ -62,7 +53,7 @@ IoWriteBehind *io_write_behind_new(IoOutput *output, size_t room_bytes,
 
     b->output = output;
     b->room_bytes = room_bytes;
-    if (is_file(output)) {
+    if (io_output_is_file(output)) {
         b->ring = io_ring_new(write_slot, b, &no_worker, 1, SLOTS, error);
         if (!b->ring) {
             return NULL;

@@ -2,8 +2,13 @@
 /*
  * Frames compressed by several threads, written in order.
  *
- * A slot of the ring (io/ring.h) is filled by the caller, compressed by a thread,
- * and written by the caller again, in the order of the frames.  Threads look
+ * A slot of the ring (io/ring.h) is filled by the caller and compressed by a
+ * thread, which also writes it to a file, when it is the frame's turn: so the
+ * caller is free to fill the next one.  Where the output is no file the caller
+ * writes, because only its waiting ends with a signal.
+ *
+ * A thread waits for its turn no longer than for the frame before, which another
+ * one has taken already and passes the turn on however that ends.  Threads look
  * for the order to stop after every piece of a large frame: at the highest level
  * one takes half a minute.
  */
@@ -30,6 +35,7 @@ typedef struct Slot {
     uint8_t *out;
     size_t in_bytes;
     size_t result;              /* bytes of out, or libzstd's error */
+    GError *error;              /* of what the thread has written */
 } Slot;
 
 struct IoZstdWriter {
@@ -42,6 +48,12 @@ struct IoZstdWriter {
     unsigned slot_count;
     GPtrArray *contexts;        /* of ZSTD_CCtx, one a thread */
     IoRing *ring;
+    bool threads_write;
+
+    GMutex lock;
+    GCond next_turn;            /* turn has changed */
+    /* Protected by lock. */
+    uint64_t turn;              /* the piece that may be written */
 
     IoZstdTable *table;         /* of the frames that were written */
 };
@@ -77,6 +89,40 @@ static size_t compress_frame(IoZstdWriter *w, ZSTD_CCtx *context, void *frame,
     return ZSTD_isError(left) ? left : out.pos;
 }
 
+/* RESULT is that of a compression. */
+static bool write_frame(IoZstdWriter *w, const uint8_t *frame, size_t result,
+                        GError **error)
+{
+    if (ZSTD_isError(result)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "cannot compress: %s", ZSTD_getErrorName(result));
+        return false;
+    }
+    return io_output_write(w->output, frame, result, error);
+}
+
+/*
+ * By a thread.  Nothing is written behind what could not be, nor a part of a
+ * frame that was given up.
+ */
+static void write_in_turn(IoZstdWriter *w, Slot *slot, uint64_t number)
+{
+    g_mutex_lock(&w->lock);
+    while (w->turn != number) {
+        g_cond_wait(&w->next_turn, &w->lock);
+    }
+    g_mutex_unlock(&w->lock);
+    /* Only who has the turn is here. */
+    if (!io_ring_is_stopped(w->ring) &&
+        !write_frame(w, slot->out, slot->result, &slot->error)) {
+        io_ring_stop(w->ring);
+    }
+    g_mutex_lock(&w->lock);
+    w->turn++;
+    g_cond_broadcast(&w->next_turn);
+    g_mutex_unlock(&w->lock);
+}
+
 /* IoRingFunc */
 static void compress_slot(void *opaque, void *context, uint64_t number)
 {
@@ -85,6 +131,9 @@ static void compress_slot(void *opaque, void *context, uint64_t number)
 
     slot->result = compress_frame(w, context, slot->out, w->out_capacity,
                                   slot->in, slot->in_bytes);
+    if (w->threads_write) {
+        write_in_turn(w, slot, number);
+    }
 }
 
 static bool set_no_memory(GError **error)
@@ -151,7 +200,10 @@ IoZstdWriter *io_zstd_writer_new(IoOutput *output, int level, unsigned threads,
     g_autoptr(IoZstdWriter) w = g_new0(IoZstdWriter, 1);
 
     g_assert(threads >= 1 && threads <= IO_ZSTD_THREADS_MAX);
+    g_mutex_init(&w->lock);
+    g_cond_init(&w->next_turn);
     w->output = output;
+    w->threads_write = io_output_is_file(output);
     w->level = level;
     w->in_capacity = room_bytes;
     w->out_capacity = ZSTD_compressBound(room_bytes);
@@ -173,33 +225,31 @@ void io_zstd_writer_free(IoZstdWriter *w)
     io_ring_free(w->ring);
     g_ptr_array_free(w->contexts, TRUE);
     for (unsigned i = 0; i < w->slot_count; i++) {
+        g_clear_error(&w->slots[i].error);
         g_free(w->slots[i].in);
         g_free(w->slots[i].out);
     }
     g_free(w->slots);
     io_zstd_table_free(w->table);
+    g_cond_clear(&w->next_turn);
+    g_mutex_clear(&w->lock);
     g_free(w);
 }
 
-/* RESULT is that of a compression. */
-static bool write_frame(IoZstdWriter *w, const uint8_t *frame, size_t result,
-                        size_t content_bytes, GError **error)
+static bool retire_oldest(IoZstdWriter *w, GError **error)
 {
-    if (ZSTD_isError(result)) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "cannot compress: %s", ZSTD_getErrorName(result));
+    Slot *slot = slot_of(w, io_ring_oldest(w->ring));
+
+    if (!io_ring_wait(w->ring, error)) {
         return false;
     }
-    return io_zstd_table_add(w->table, result, content_bytes, error) &&
-           io_output_write(w->output, frame, result, error);
-}
-
-static bool write_oldest(IoZstdWriter *w, GError **error)
-{
-    const Slot *slot = slot_of(w, io_ring_oldest(w->ring));
-
-    if (!io_ring_wait(w->ring, error) ||
-        !write_frame(w, slot->out, slot->result, slot->in_bytes, error)) {
+    if (slot->error) {
+        g_propagate_error(error, g_steal_pointer(&slot->error));
+        return false;
+    }
+    if ((!w->threads_write &&
+         !write_frame(w, slot->out, slot->result, error)) ||
+        !io_zstd_table_add(w->table, slot->result, slot->in_bytes, error)) {
         return false;
     }
     io_ring_retire(w->ring);
@@ -213,9 +263,9 @@ static uint64_t in_flight(const IoZstdWriter *w)
 
 uint8_t *io_zstd_writer_room(IoZstdWriter *w, GError **error)
 {
-    /* What is ready leaves at once; where no slot is free one has to. */
+    /* Also what is ready already, for an error of it to be told soon. */
     while (io_ring_is_full(w->ring) || io_ring_is_ready(w->ring)) {
-        if (!write_oldest(w, error)) {
+        if (!retire_oldest(w, error)) {
             return NULL;
         }
     }
@@ -237,7 +287,7 @@ uint32_t io_zstd_writer_next_frame(const IoZstdWriter *w)
 const IoZstdTable *io_zstd_writer_drain(IoZstdWriter *w, GError **error)
 {
     while (in_flight(w) > 0) {
-        if (!write_oldest(w, error)) {
+        if (!retire_oldest(w, error)) {
             return NULL;
         }
     }
@@ -262,7 +312,8 @@ bool io_zstd_writer_write(IoZstdWriter *w, const void *data, size_t bytes,
     frame = g_malloc(capacity);
     result = ZSTD_compress2(context, frame, capacity, data, bytes);
     ZSTD_freeCCtx(context);
-    return write_frame(w, frame, result, bytes, error);
+    return write_frame(w, frame, result, error) &&
+           io_zstd_table_add(w->table, result, bytes, error);
 }
 
 bool io_zstd_writer_write_skippable(IoZstdWriter *w, const void *frame,

@@ -3,11 +3,12 @@
  * Writes a seekable zstd file: buffers become frames of their own, compressed
  * by several threads and written in the order in which they were given.
  *
- * All functions are called by one thread, the caller's, which also does all the
- * writing; so a signal or a failed write is met there and nowhere else.  The
- * other threads only compress.  There are THREADS + 2 buffers, no more, and
- * nothing is allocated for a frame: where the output is slow, or compression
- * is, io_zstd_writer_room() takes long, and memory stays what it is.
+ * All functions are called by one thread, the caller's, to which signals and
+ * failed writes are told, whoever writes: to a file the threads that compress,
+ * one at a time, and to anything else, where a write may take forever, the
+ * caller.  There are THREADS + 2 buffers, no more, and nothing is allocated for
+ * a frame: where the output is slow, or compression is, io_zstd_writer_room()
+ * takes long, and memory stays what it is.
  *
  * The same buffers give the same bytes, however many threads there are (and
  * with the same release of libzstd).
@@ -31,7 +32,8 @@
 typedef struct IoZstdWriter IoZstdWriter;
 
 /*
- * OUTPUT is borrowed, must outlive the writer, and has nothing in it yet.
+ * OUTPUT is borrowed, must outlive the writer, has nothing in it yet, and is
+ * left alone by all others until this one is drained or finished.
  * LEVEL and THREADS (at least 1) are within the limits above; ROOM_BYTES is
  * the size of a buffer.
  */
@@ -40,7 +42,8 @@ IoZstdWriter *io_zstd_writer_new(IoOutput *output, int level, unsigned threads,
 
 /*
  * At any moment: drops what was not written, and ends the threads, which give
- * up the frames that they are compressing where these take long.
+ * up the frames that they are compressing where these take long, but not a write
+ * that is under way.
  */
 void io_zstd_writer_free(IoZstdWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoZstdWriter, io_zstd_writer_free)
