@@ -110,6 +110,29 @@ static GByteArray *read_all(IoInput *in, GError **error)
     return all;
 }
 
+/* All of it, taken where it is, with reads in between. */
+static GByteArray *take_all(IoInput *in)
+{
+    GByteArray *all = g_byte_array_new();
+    uint8_t buffer[333];
+    size_t taken, got;
+
+    do {
+        uint8_t *data;
+
+        g_assert_true(io_input_take(in, &data, &taken, NULL));
+        if (taken > 0) {
+            g_byte_array_append(all, data, taken);
+            /* It is the caller's. */
+            memset(data, 1, taken);
+        }
+        g_assert_true(io_input_read(in, buffer, all->len % 3 ? 0 : 333, &got,
+                                    NULL));
+        g_byte_array_append(all, buffer, got);
+    } while (taken > 0);
+    return all;
+}
+
 static void assert_same(const GByteArray *a, const GByteArray *b)
 {
     g_assert_cmpmem(a->data, a->len, b->data, b->len);
@@ -381,6 +404,34 @@ static void test_stream(void)
     close(fd);
 }
 
+static void test_take(void)
+{
+    g_autoptr(Sample) s = sample_new();
+    size_t sizes[] = { s->file->len, s->table_at };     /* frames, stream */
+    uint8_t *data;
+    size_t taken;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        int fd = fd_of_bytes(s->file->data, sizes[i]);
+        g_autoptr(IoInput) in = input_of(fd, 2);
+        g_autoptr(GByteArray) all = take_all(in);
+
+        assert_same(all, s->content);
+        g_assert_true(io_input_take(in, &data, &taken, NULL));
+        g_assert_cmpuint(taken, ==, 0);
+        close(fd);
+    }
+    {
+        int fd = fd_of_bytes(s->content->data, s->content->len);
+        g_autoptr(IoInput) in = input_of(fd, 2);
+
+        g_assert_true(io_input_take(in, &data, &taken, NULL));
+        g_assert_cmpuint(taken, ==, 0);
+        assert_reads(in, s->content);
+        close(fd);
+    }
+}
+
 typedef struct Feed {
     int fd;
     const uint8_t *data;
@@ -596,6 +647,7 @@ int main(int argc, char **argv)
     g_test_add_func("/input/cursors-of-threads", test_cursors);
     g_test_add_func("/input/stop-ends-the-threads", test_stop);
     g_test_add_func("/input/stream", test_stream);
+    g_test_add_func("/input/taken-without-a-copy", test_take);
     g_test_add_func("/input/pipe", test_pipe);
     g_test_add_func("/input/foreign", test_foreign);
     g_test_add_func("/input/free-while-waiting-does-not-hang",

@@ -88,8 +88,7 @@ void io_ahead_free(IoAhead *a)
     g_free(a);
 }
 
-bool io_ahead_next(IoAhead *a, const uint8_t **data, size_t *bytes,
-                   GError **error)
+bool io_ahead_next(IoAhead *a, uint8_t **data, size_t *bytes, GError **error)
 {
     Slot *slot;
 

@@ -38,11 +38,11 @@ void io_ahead_free(IoAhead *ahead);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoAhead, io_ahead_free)
 
 /*
- * The next piece, which is valid until the next call, or IO_AHEAD_END.
+ * The next piece, which is the caller's until the next call, or IO_AHEAD_END.
  * False: it could not be made; the call after this one is about the piece after
  * it.  Or a signal came (io/io.h).
  */
-bool io_ahead_next(IoAhead *ahead, const uint8_t **data, size_t *bytes,
+bool io_ahead_next(IoAhead *ahead, uint8_t **data, size_t *bytes,
                    GError **error);
 
 #endif /* IO_AHEAD_H */

@@ -63,7 +63,7 @@ struct IoInput {
     uint64_t read_bytes;
 
     /* Compressed: the piece that is being read. */
-    const uint8_t *piece;
+    uint8_t *piece;
     size_t piece_bytes;
     bool ended;
     uint32_t next_frame;        /* FRAMES: of the next piece */
@@ -90,7 +90,7 @@ struct IoInputCursor {
     bool expecting;             /* the threads of the input make frames for it */
     IoZstdFrames *frames;
     uint8_t *buffer;
-    const uint8_t *piece;       /* in it, or the threads' */
+    uint8_t *piece;             /* in it, or the threads' */
     uint32_t frame;             /* that is there; UINT32_MAX: none */
 };
 
@@ -385,20 +385,29 @@ static bool next_piece(IoInput *in, GError **error)
     return true;
 }
 
+/* Sees to a piece of which something is left, unless the input has ended. */
+static bool have_piece(IoInput *in, GError **error)
+{
+    while (in->piece_bytes == 0 && !in->ended) {
+        if (!next_piece(in, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool read_compressed(IoInput *in, uint8_t *buffer, size_t bytes,
                             size_t *got, GError **error)
 {
     while (*got < bytes) {
-        size_t part = MIN(bytes - *got, in->piece_bytes);
+        size_t part;
 
+        if (!have_piece(in, error)) {
+            return false;
+        }
+        part = MIN(bytes - *got, in->piece_bytes);
         if (part == 0) {
-            if (in->ended) {
-                break;
-            }
-            if (!next_piece(in, error)) {
-                return false;
-            }
-            continue;
+            break;
         }
         memcpy(buffer + *got, in->piece, part);
         in->piece += part;
@@ -435,6 +444,23 @@ bool io_input_read(IoInput *in, void *buffer, size_t bytes, size_t *got,
          : read_compressed(in, buffer, bytes, got, error);
     in->read_bytes += *got;
     return ok;
+}
+
+bool io_input_take(IoInput *in, uint8_t **data, size_t *bytes, GError **error)
+{
+    g_assert(!in->expected);
+    *bytes = 0;
+    if (in->kind == INPUT_PLAIN) {
+        return true;
+    }
+    if (!have_piece(in, error)) {
+        return false;
+    }
+    *data = in->piece;
+    *bytes = in->piece_bytes;
+    in->piece_bytes = 0;
+    in->read_bytes += *bytes;
+    return true;
 }
 
 /* --- At any place --- */

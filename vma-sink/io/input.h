@@ -44,6 +44,14 @@ bool io_input_read(IoInput *input, void *buffer, size_t bytes, size_t *got,
                    GError **error);
 
 /*
+ * The same without a copy: what comes next, as much as there is where it was
+ * decompressed.  It is the caller's, who may change it, until the next call for
+ * this input.  *bytes is 0 at the end, and where nothing is decompressed.
+ */
+bool io_input_take(IoInput *input, uint8_t **data, size_t *bytes,
+                   GError **error);
+
+/*
  * Nothing is read by io_input_read() any more: its threads end, and this starts
  * no others.
  */

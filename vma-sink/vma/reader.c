@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads an archive front to back, with one extent in memory, and the header of
- * the one behind it: a header that is not where it should be shows that bytes
- * of the extent are missing, or are too many.
+ * Reads an archive front to back, with one extent in memory, and, where no
+ * digest says that it is right, the header of the one behind it: a header that is
+ * not where it should be shows that bytes of the extent are missing, or are too
+ * many.
  */
 #include "vma/reader.h"
 
@@ -239,12 +240,6 @@ static const uint8_t *extent_blocks(const VmaReader *r)
     return vma_window_data(&r->window) + EXTENT_HEADER_BYTES;
 }
 
-bool vma_reader_verify_data(const VmaReader *r, GError **error)
-{
-    return !r->digests ||
-           vma_digests_verify_data(&r->extent, extent_blocks(r), error);
-}
-
 bool vma_reader_is_followed(const VmaReader *r)
 {
     return r->followed;
@@ -289,6 +284,36 @@ static bool find_within(VmaReader *r, size_t *at)
     return found;
 }
 
+/* Whether it is followed; fewer bytes than it has: it is cut. */
+static bool look_behind(VmaReader *r, GError **error)
+{
+    VmaWindow *w = &r->window;
+    size_t have;
+
+    if (!vma_window_fill(w, r->extent_bytes + EXTENT_HEADER_BYTES, error)) {
+        return read_failed(w->offset, error);
+    }
+    have = vma_window_bytes(w);
+    r->followed = have >= r->extent_bytes &&
+                  can_follow(r, vma_window_data(w) + r->extent_bytes,
+                             MIN(have - r->extent_bytes, EXTENT_HEADER_BYTES));
+    return true;
+}
+
+bool vma_reader_verify_data(VmaReader *r, GError **error)
+{
+    g_autoptr(GError) wrong = NULL;
+
+    if (!r->digests ||
+        vma_digests_verify_data(&r->extent, extent_blocks(r), &wrong)) {
+        return true;
+    }
+    if (look_behind(r, error)) {
+        g_propagate_error(error, g_steal_pointer(&wrong));
+    }
+    return false;
+}
+
 /* The extent whose header has been decoded. */
 static VmaNext read_blocks(VmaReader *r, const VmaExtent **extent,
                            GError **error)
@@ -298,14 +323,16 @@ static VmaNext read_blocks(VmaReader *r, const VmaExtent **extent,
 
     r->extent_bytes = EXTENT_HEADER_BYTES +
                       (size_t)r->extent.block_count * VMA_BLOCK_BYTES;
-    if (!vma_window_fill(w, r->extent_bytes + EXTENT_HEADER_BYTES, error)) {
+    r->followed = false;
+    if (!r->digests) {
+        if (!look_behind(r, error)) {
+            return VMA_NEXT_ERROR;
+        }
+    } else if (!vma_window_fill(w, r->extent_bytes, error)) {
         read_failed(w->offset, error);
         return VMA_NEXT_ERROR;
     }
     have = vma_window_bytes(w);
-    r->followed = have >= r->extent_bytes &&
-                  can_follow(r, vma_window_data(w) + r->extent_bytes,
-                             MIN(have - r->extent_bytes, EXTENT_HEADER_BYTES));
     if (!r->followed && (!r->digests || have < r->extent_bytes) &&
         find_within(r, &within)) {
         backup_error_set_damaged(error, "extent at offset %" G_GUINT64_FORMAT

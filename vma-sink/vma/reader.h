@@ -63,6 +63,7 @@ VmaNext vma_reader_next(VmaReader *reader, const VmaExtent **extent,
  * Whether the current extent ends where another one begins, damaged or not, or
  * where the archive ends.  If not, bytes within it may be missing, or be too
  * many: where nothing else verifies its data nobody knows whether it is right.
+ * Where the archive has digests it is known only of one whose data is wrong.
  */
 bool vma_reader_is_followed(const VmaReader *reader);
 
@@ -77,10 +78,11 @@ bool vma_reader_resync(VmaReader *reader, uint64_t *skipped, GError **error);
 
 /*
  * Where the archive has digests (else they return true): the current extent's
- * place among the others, to be asked once for each, and its data.
+ * place among the others, to be asked once for each, and its data.  Of kind
+ * DAMAGED, or of FAILED: what is behind bad data can't be read.
  */
 bool vma_reader_verify_place(VmaReader *reader, GError **error);
-bool vma_reader_verify_data(const VmaReader *reader, GError **error);
+bool vma_reader_verify_data(VmaReader *reader, GError **error);
 
 /* The current extent's offset in the archive; at its end, the archive's size. */
 uint64_t vma_reader_offset(const VmaReader *reader);

@@ -30,10 +30,46 @@ static void move_to_front(VmaWindow *w)
     w->at = 0;
 }
 
+/* What is left of what was taken, into the buffer. */
+static void copy_taken(VmaWindow *w)
+{
+    size_t left = vma_window_bytes(w);
+
+    if (w->capacity < left) {
+        w->capacity = left;
+        w->buffer = g_realloc(w->buffer, left);
+    }
+    memcpy(w->buffer, vma_window_data(w), left);
+    w->taken = NULL;
+    w->at = 0;
+    w->end = left;
+}
+
+static bool take(VmaWindow *w, GError **error)
+{
+    uint8_t *data = NULL;
+    size_t bytes;
+    bool ok = io_input_take(w->input, &data, &bytes, error);
+
+    w->taken = bytes > 0 ? data : NULL;
+    w->at = 0;
+    w->end = bytes;
+    return ok;
+}
+
 bool vma_window_fill(VmaWindow *w, size_t bytes, GError **error)
 {
     size_t got, step;
 
+    if (vma_window_bytes(w) == 0 && bytes > 0 && !take(w, error)) {
+        return false;
+    }
+    if (vma_window_bytes(w) >= bytes) {
+        return true;
+    }
+    if (w->taken) {
+        copy_taken(w);
+    }
     if (w->at + bytes > w->capacity) {
         move_to_front(w);
     }
@@ -61,7 +97,7 @@ void vma_window_skip(VmaWindow *w, size_t bytes)
     g_assert(bytes <= w->end - w->at);
     w->at += bytes;
     w->offset += bytes;
-    if (w->end - w->at <= MOVE_BYTES) {
+    if (!w->taken && w->end - w->at <= MOVE_BYTES) {
         move_to_front(w);
     }
 }
