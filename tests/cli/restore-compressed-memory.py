@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """However much a compressed archive claims to hold, vma-restore takes memory
-for what is there, and for frames of the largest size a few.
+for what is there, and for large frames at the most one.
 """
 import os
 import struct
@@ -17,8 +17,8 @@ import seekable  # noqa: E402
 RESTORE = os.environ.get('VMA_RESTORE', 'build/vma-restore')
 DAMAGED, INCOMPLETE = 3, 4
 SMALL_KIB = 40 << 10
-# 128 MiB of frames ahead, and two of 64 MiB that are not.
-LARGE_KIB = 300 << 10
+# A frame of the largest size, or, in their order, less.
+LARGE_KIB = SMALL_KIB + (256 << 10)
 HEADER = mkvma.header([(1, b'a', 1 << 40)])
 
 
@@ -57,6 +57,7 @@ def archive(first, *more, entries=(), count=None):
 def cases():
     head = compress(HEADER)
     zeroes = compress(bytes(64 << 20))
+    largest = compress(bytes(256 << 20))
     yield 'a table of many frames', archive(head, count=0x7ffffff), SMALL_KIB
     yield 'a table of too many', archive(head, count=0xffffffff), SMALL_KIB
     yield 'a large frame', archive(head, zeroes, entries=[
@@ -71,7 +72,9 @@ def cases():
     yield 'an index of many runs', archive(
         head, index(0, count=0xffffffff)), SMALL_KIB
     yield 'frames of zeroes', archive(head, *[zeroes] * 20, entries=[
-        (len(zeroes), 64 << 20)] * 20), LARGE_KIB
+        (len(zeroes), 64 << 20)] * 20), SMALL_KIB + (64 << 10)
+    yield 'the largest frames', archive(head, *[largest] * 3, entries=[
+        (len(largest), 256 << 20)] * 3), LARGE_KIB
 
 
 def peak_kib(command):

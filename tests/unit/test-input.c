@@ -11,6 +11,7 @@
 #include "backup/error.h"
 #include "io/input.h"
 #include "io/output.h"
+#include "io/zstd-reader.h"
 #include "io/zstd-writer.h"
 #include "util.h"
 
@@ -574,6 +575,191 @@ static void test_bad_frame(void)
     }
 }
 
+/* --- Large frames --- */
+
+#define LARGE_BYTES (IO_ZSTD_FRAME_LARGE_BYTES + 12345)
+
+/* Appends a frame with a checksum; the table says so much more of its size. */
+static void add_frame(GByteArray *file, IoZstdTable *table, const void *data,
+                      size_t bytes, int64_t table_error)
+{
+    size_t capacity = ZSTD_compressBound(bytes);
+    g_autofree uint8_t *frame = g_malloc(capacity);
+    ZSTD_CCtx *context = ZSTD_createCCtx();
+    size_t n;
+
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+    n = ZSTD_compress2(context, frame, capacity, data, bytes);
+    g_assert_false(ZSTD_isError(n));
+    ZSTD_freeCCtx(context);
+    g_byte_array_append(file, frame, n);
+    g_assert_true(io_zstd_table_add(table, n, bytes + table_error, NULL));
+}
+
+typedef struct Large {
+    GByteArray *content;
+    GByteArray *file;           /* with a seek table */
+    size_t frame_at;            /* of the large frame */
+    size_t frame_end;
+    size_t content_at;
+} Large;
+
+/*
+ * A large frame between small ones, or at the start; its size in the table is
+ * wrong by TABLE_ERROR.
+ */
+static Large *large_new(bool first, int64_t table_error)
+{
+    g_autoptr(IoZstdTable) table = io_zstd_table_new();
+    g_autoptr(GByteArray) encoded = NULL;
+    Large *l = g_new0(Large, 1);
+
+    l->content = g_byte_array_new();
+    l->file = g_byte_array_new();
+    if (!first) {
+        g_byte_array_set_size(l->content, 1000);
+        fill_pattern(l->content->data, 1000, 1);
+        add_frame(l->file, table, l->content->data, 1000, 0);
+    }
+    l->content_at = l->content->len;
+    l->frame_at = l->file->len;
+    g_byte_array_set_size(l->content, l->content->len + LARGE_BYTES);
+    memset(l->content->data + l->content_at, 3, LARGE_BYTES);
+    for (size_t i = 0; i < LARGE_BYTES; i += 1 << 20) {
+        fill_pattern(l->content->data + l->content_at + i, 3000, i);
+    }
+    add_frame(l->file, table, l->content->data + l->content_at, LARGE_BYTES,
+              table_error);
+    l->frame_end = l->file->len;
+    g_byte_array_append(l->content, (const guint8 *)"end", 3);
+    add_frame(l->file, table, "end", 3, 0);
+    encoded = io_zstd_table_encode(table);
+    g_byte_array_append(l->file, encoded->data, encoded->len);
+    return l;
+}
+
+static void large_free(Large *l)
+{
+    g_byte_array_unref(l->content);
+    g_byte_array_unref(l->file);
+    g_free(l);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Large, large_free)
+
+static GByteArray *read_large(IoInput *in, GError **error)
+{
+    GByteArray *all = g_byte_array_new();
+    g_autofree uint8_t *buffer = g_malloc(3333333);
+    size_t got;
+
+    do {
+        if (!io_input_read(in, buffer, 3333333, &got, error)) {
+            g_byte_array_append(all, buffer, got);
+            break;
+        }
+        g_byte_array_append(all, buffer, got);
+    } while (got > 0);
+    return all;
+}
+
+static void test_large_frame(void)
+{
+    for (unsigned first = 0; first < 2; first++) {
+        g_autoptr(Large) l = large_new(first, 0);
+        int fd = fd_of_bytes(l->file->data, l->file->len);
+        g_autoptr(IoInput) in = input_of(fd, 2);
+        g_autoptr(IoInputCursor) cursor = io_input_cursor_new(in);
+        g_autoptr(GArray) offsets = g_array_new(FALSE, FALSE,
+                                                sizeof(uint64_t));
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GByteArray) all = read_large(in, &error);
+        uint64_t offset = l->content_at + LARGE_BYTES - 100;
+        uint8_t buffer[110];
+        size_t got;
+
+        g_assert_no_error(error);
+        g_assert_nonnull(io_input_table(in));
+        assert_same(all, l->content);
+        g_array_append_val(offsets, offset);
+        io_input_cursor_expect(cursor, offsets);
+        g_assert_true(io_input_cursor_read(cursor, buffer, sizeof(buffer),
+                                           offset, &got, NULL));
+        g_assert_cmpmem(buffer, got, l->content->data + offset, 103);
+        close(fd);
+    }
+}
+
+/* Read on or not, at any place and in order. */
+static void assert_large_bad(const Large *l)
+{
+    g_autoptr(GByteArray) zeroed = g_byte_array_new();
+    g_autoptr(GString) told = g_string_new(NULL);
+    int fd = fd_of_bytes(l->file->data, l->file->len);
+    uint8_t byte;
+    size_t got;
+
+    {
+        g_autoptr(IoInput) in = input_of(fd, 2);
+        g_autoptr(IoInputCursor) cursor = io_input_cursor_new(in);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GError) error_there = NULL;
+        g_autoptr(GByteArray) all = read_large(in, &error);
+
+        g_assert_error(error, BACKUP_ERROR, BACKUP_ERROR_DAMAGED);
+        g_assert_nonnull(strstr(error->message, "frame 1 "));
+        g_assert_cmpuint(all->len, <=, l->content_at + LARGE_BYTES);
+        g_assert_false(io_input_cursor_read(cursor, &byte, 1, l->content_at,
+                                            &got, &error_there));
+        g_assert_error(error_there, BACKUP_ERROR, BACKUP_ERROR_DAMAGED);
+        /* What comes next is the next frame. */
+        g_assert_true(io_input_read(in, &byte, 1, &got, NULL));
+        g_assert_cmpuint(got, ==, 1);
+        g_assert_cmpuint(byte, ==, 'e');
+    }
+    g_assert_cmpint(lseek(fd, 0, SEEK_SET), ==, 0);
+    {
+        g_autoptr(IoInput) in = input_of(fd, 2);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GByteArray) all = NULL;
+
+        io_input_go_on(in, append_line, told);
+        all = read_large(in, &error);
+        g_assert_no_error(error);
+        g_byte_array_append(zeroed, l->content->data, l->content_at);
+        g_byte_array_set_size(zeroed, io_input_bytes(in) - 3);
+        memset(zeroed->data + l->content_at, 0, zeroed->len - l->content_at);
+        g_byte_array_append(zeroed, (const guint8 *)"end", 3);
+        assert_same(all, zeroed);
+        g_assert_nonnull(strstr(told->str, "frame 1 "));
+    }
+    close(fd);
+}
+
+/* In the midst, and of nothing but the checksum. */
+static void test_large_frame_bad(void)
+{
+    g_autoptr(Large) l = large_new(false, 0);
+    size_t places[] = { (l->frame_at + l->frame_end) / 2, l->frame_end - 1 };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        l->file->data[places[i]] ^= 4;
+        assert_large_bad(l);
+        l->file->data[places[i]] ^= 4;
+    }
+}
+
+/* It holds more than the table says, or less: also by a part or by none. */
+static void test_large_frame_size(void)
+{
+    static const int64_t errors[] = { 1, -1, -12345, 2000000 };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(errors); i++) {
+        g_autoptr(Large) l = large_new(false, errors[i]);
+
+        assert_large_bad(l);
+    }
+}
+
 /* Without a table nobody knows how much is behind a bad place: it ends there. */
 static void test_bad_stream(void)
 {
@@ -653,6 +839,10 @@ int main(int argc, char **argv)
     g_test_add_func("/input/free-while-waiting-does-not-hang",
                     test_free_while_waiting);
     g_test_add_func("/input/bad-frame", test_bad_frame);
+    g_test_add_func("/input/large-frame", test_large_frame);
+    g_test_add_func("/input/large-frame-is-bad", test_large_frame_bad);
+    g_test_add_func("/input/large-frame-of-another-size",
+                    test_large_frame_size);
     g_test_add_func("/input/bad-stream", test_bad_stream);
     g_test_add_func("/input/bad-table", test_bad_table);
     g_test_add_func("/input/cut", test_cut);

@@ -4,11 +4,15 @@
  *
  * PLAIN    the descriptor is read as it is
  * STREAM   one thread reads the descriptor and decompresses
- * FRAMES   several threads read and decompress a frame each, by the seek table
+ * FRAMES   several threads read and decompress a frame each, by the seek table;
+ *          or one thread a frame in parts, where there are large ones
  *
  * In the latter two the threads are ahead of the reader in a ring of buffers
  * (io/ahead.h); of FRAMES they make all of them, or those that a cursor expects,
  * never both.  A thread that waits for a pipe is woken up through "stop".
+ *
+ * So there is no more than one large frame in memory, where one is read at any
+ * place, by a cursor that decompresses it itself.
  */
 #include "io/input.h"
 
@@ -24,7 +28,7 @@
 #include "io/io.h"
 #include "io/zstd-reader.h"
 
-/* Of the stream, and how many of them are ahead. */
+/* Of the stream and of large frames, and how many of them are ahead. */
 #define PIECE_BYTES (UINT32_C(1) << 20)
 #define PIECES 4u
 
@@ -40,7 +44,8 @@ typedef enum InputKind {
 typedef struct Worker {
     IoInput *input;
     IoZstdFrames *frames;
-    uint32_t first;             /* the frame that is number 0 */
+    uint32_t first;             /* the frame that is number 0; in parts: next */
+    uint32_t from;              /* in parts: of that frame */
 } Worker;
 
 struct IoInput {
@@ -66,7 +71,8 @@ struct IoInput {
     uint8_t *piece;
     size_t piece_bytes;
     bool ended;
-    uint32_t next_frame;        /* FRAMES: of the next piece */
+    uint32_t next_frame;        /* FRAMES: to be begun */
+    uint32_t frame_left;        /* FRAMES: of the one before, still to come */
     uint8_t *own;               /* FRAMES: a piece not made by the threads */
 
     /* The threads, once they are needed. */
@@ -273,6 +279,40 @@ static bool make_frame_piece(void *opaque, uint64_t number, void *buffer,
     return io_zstd_frames_read(worker->frames, frame, buffer, error);
 }
 
+static bool in_parts(const IoInput *in)
+{
+    return in->largest > IO_ZSTD_FRAME_LARGE_BYTES;
+}
+
+/* By the only thread.  Behind what can't be decompressed the next frame begins. */
+static bool make_part(void *opaque, uint64_t number, void *buffer,
+                      size_t *bytes, GError **error)
+{
+    Worker *worker = opaque;
+    const IoZstdTable *table = worker->input->table;
+    uint32_t frame = worker->first;
+    uint32_t from = worker->from;
+    uint32_t left;
+    bool ok;
+
+    (void)number;
+    if (frame == io_zstd_table_frames(table)) {
+        *bytes = IO_AHEAD_END;
+        return true;
+    }
+    left = io_zstd_table_frame(table, frame).content_bytes - from;
+    *bytes = MIN(left, PIECE_BYTES);
+    ok = left > 0 ? io_zstd_frames_read_part(worker->frames, frame, from,
+                                             buffer, *bytes, error)
+                  : io_zstd_frames_read(worker->frames, frame, buffer, error);
+    worker->from += *bytes;
+    if (!ok || *bytes == left) {
+        worker->first++;
+        worker->from = 0;
+    }
+    return ok;
+}
+
 static bool start_stream(IoInput *in, GError **error)
 {
     void *worker = in;
@@ -296,7 +336,7 @@ static bool start_stream(IoInput *in, GError **error)
 static bool start_frames(IoInput *in, uint32_t first, GError **error)
 {
     unsigned fit = CLAMP(FRAMES_AHEAD_BYTES / in->largest, 1, UINT16_MAX);
-    unsigned threads = MIN(in->threads, fit);
+    unsigned threads = in_parts(in) ? 1 : MIN(in->threads, fit);
 
     for (unsigned i = 0; i < threads; i++) {
         Worker *worker = g_new0(Worker, 1);
@@ -310,8 +350,11 @@ static bool start_frames(IoInput *in, uint32_t first, GError **error)
         }
     }
     /* One that is used, and one that waits, for threads to find room. */
-    in->ahead = io_ahead_new(make_frame_piece, in->workers->pdata, threads,
-                             MIN(threads + 2, fit + 1), in->largest, error);
+    in->ahead = in_parts(in)
+                ? io_ahead_new(make_part, in->workers->pdata, 1, PIECES,
+                               PIECE_BYTES, error)
+                : io_ahead_new(make_frame_piece, in->workers->pdata, threads,
+                               MIN(threads + 2, fit + 1), in->largest, error);
     return in->ahead != NULL;
 }
 
@@ -328,20 +371,38 @@ static bool read_frame(const IoInput *in, IoZstdFrames **frames,
 }
 
 /*
- * The first frame, an archive's header, is read here: who wants no more than
- * that should not have to wait for what the threads would do.
+ * The first frame, an archive's header, is not for the threads: who wants no more
+ * than that should not have to wait for what they would do.  And where damage is
+ * passed over nothing of a bad frame may come out, so large ones are read whole.
  */
+static bool is_read_here(const IoInput *in, uint32_t frame)
+{
+    return in_parts(in) ? in->func || (frame == 0 && in->frame_left <=
+                                       IO_ZSTD_FRAME_LARGE_BYTES)
+                        : frame == 0;
+}
+
+/* The next frame, or in parts the next one of those. */
 static bool next_frame(IoInput *in, GError **error)
 {
-    uint32_t frame = in->next_frame++;
+    uint32_t frame = in->next_frame;
 
-    if (frame > 0) {
+    if (in->frame_left == 0) {
+        if (frame == io_zstd_table_frames(in->table)) {
+            in->piece_bytes = IO_AHEAD_END;
+            return true;
+        }
+        in->frame_left = io_zstd_table_frame(in->table, frame).content_bytes;
+        in->next_frame++;
+    }
+    if (!is_read_here(in, frame)) {
         return (in->ahead || start_frames(in, frame, error)) &&
                io_ahead_next(in->ahead, &in->piece, &in->piece_bytes, error);
     }
-    in->piece_bytes = io_zstd_table_frame(in->table, frame).content_bytes;
-    in->own = g_malloc(in->piece_bytes);
+    g_free(in->own);
+    in->own = g_malloc(in->frame_left);
     in->piece = in->own;
+    in->piece_bytes = in->frame_left;
     return read_frame(in, &in->frames, frame, in->own, error);
 }
 
@@ -353,8 +414,8 @@ static bool pass_over(IoInput *in, GError **error)
     }
     in->func(g_steal_pointer(error), in->opaque);
     if (in->kind == INPUT_FRAMES) {
-        in->piece_bytes = io_zstd_table_frame(in->table,
-                                              in->next_frame - 1).content_bytes;
+        /* Without any memory as long as it is only read. */
+        in->piece_bytes = in->frame_left;
         g_free(in->own);
         in->own = g_malloc0(in->piece_bytes);
         in->piece = in->own;
@@ -375,6 +436,7 @@ static bool next_piece(IoInput *in, GError **error)
     }
     if (local && !pass_over(in, &local)) {
         in->piece_bytes = 0;
+        in->frame_left = 0;
         g_propagate_error(error, local);
         return false;
     }
@@ -382,6 +444,7 @@ static bool next_piece(IoInput *in, GError **error)
         in->ended = true;
         in->piece_bytes = 0;
     }
+    in->frame_left -= MIN(in->frame_left, in->piece_bytes);
     return true;
 }
 
@@ -566,6 +629,9 @@ void io_input_cursor_expect(IoInputCursor *c, const GArray *offsets)
     }
     /* Of an archive's header that is longer than the first frame. */
     end_threads(in);
+    if (in_parts(in)) {
+        return;
+    }
     in->expected = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     for (guint i = 0; i < offsets->len; i++) {
         uint64_t offset = g_array_index(offsets, uint64_t, i);

@@ -4,6 +4,7 @@
  */
 #include "io/zstd-reader.h"
 
+#include <assert.h>
 #include <string.h>
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -12,6 +13,11 @@
 #include "io/io.h"
 
 #define MAGIC_BYTES 4u
+
+/* Of frames that are read in parts. */
+#define WINDOW_MAX_LOG 28
+static_assert(IO_ZSTD_FRAME_MAX_BYTES == UINT32_C(1) << WINDOW_MAX_LOG,
+              "the window of a whole frame");
 
 struct IoZstdStream {
     int fd;                     /* borrowed */
@@ -38,6 +44,10 @@ struct IoZstdFrames {
     ZSTD_DCtx *context;
     uint8_t *buffer;
     size_t buffer_bytes;
+
+    /* The frame that is read in parts. */
+    ZSTD_inBuffer in;           /* in buffer */
+    uint32_t loaded;            /* of the frame's bytes */
 };
 
 /* The low four bits of a skippable frame's magic number are free. */
@@ -301,6 +311,8 @@ IoZstdFrames *io_zstd_frames_new(int fd, const IoZstdTable *table,
     if (!context) {
         return NULL;
     }
+    /* What is no larger than a frame may be is no reason to fail. */
+    ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, WINDOW_MAX_LOG);
     f = g_new0(IoZstdFrames, 1);
     f->fd = fd;
     f->table = table;
@@ -333,24 +345,31 @@ static bool check_sizes(const IoZstdFrame *frame, GError **error)
     return true;
 }
 
-/* The frame's bytes, into the buffer. */
-static bool load(IoZstdFrames *f, const IoZstdFrame *frame, GError **error)
+/* BYTES bytes of the frame, from its byte FROM on, into the buffer. */
+static bool load(IoZstdFrames *f, const IoZstdFrame *frame, uint32_t from,
+                 size_t bytes, GError **error)
 {
     size_t got;
 
-    if (frame->bytes > f->buffer_bytes) {
+    if (bytes > f->buffer_bytes) {
         g_free(f->buffer);
-        f->buffer = g_malloc(frame->bytes);
-        f->buffer_bytes = frame->bytes;
+        f->buffer = g_malloc(bytes);
+        f->buffer_bytes = bytes;
     }
-    if (!io_pread(f->fd, f->buffer, frame->bytes, frame->offset, &got, error)) {
+    if (!io_pread(f->fd, f->buffer, bytes, frame->offset + from, &got,
+                  error)) {
         return false;
     }
-    if (got < frame->bytes) {
+    if (got < bytes) {
         backup_error_set_incomplete(error, "the file is shorter than it was");
         return false;
     }
     return true;
+}
+
+static void set_other_size(GError **error)
+{
+    backup_error_set_damaged(error, "the seek table has another size for it");
 }
 
 static bool decompress(IoZstdFrames *f, const IoZstdFrame *frame, void *buffer,
@@ -359,8 +378,7 @@ static bool decompress(IoZstdFrames *f, const IoZstdFrame *frame, void *buffer,
     size_t result = ZSTD_findFrameCompressedSize(f->buffer, frame->bytes);
 
     if (!ZSTD_isError(result) && result != frame->bytes) {
-        backup_error_set_damaged(error, "the seek table has another size for "
-                                 "it");
+        set_other_size(error);
         return false;
     }
     if (!ZSTD_isError(result)) {
@@ -374,6 +392,66 @@ static bool decompress(IoZstdFrames *f, const IoZstdFrame *frame, void *buffer,
     if (result != frame->content_bytes) {
         backup_error_set_damaged(error, "it holds %zu bytes, and not %u",
                                  result, frame->content_bytes);
+        return false;
+    }
+    return true;
+}
+
+static bool load_more(IoZstdFrames *f, const IoZstdFrame *frame, GError **error)
+{
+    size_t bytes = MIN(ZSTD_DStreamInSize(), frame->bytes - f->loaded);
+
+    if (!load(f, frame, f->loaded, bytes, error)) {
+        return false;
+    }
+    f->in = (ZSTD_inBuffer) { .src = f->buffer, .size = bytes };
+    f->loaded += bytes;
+    return true;
+}
+
+/*
+ * Until there is no room in OUT, or with the last part until the frame has ended,
+ * its checksum included: *result is 0 then.
+ */
+static bool decompress_more(IoZstdFrames *f, const IoZstdFrame *frame,
+                            ZSTD_outBuffer *out, bool last, size_t *result,
+                            GError **error)
+{
+    size_t taken, given;
+
+    do {
+        if (f->in.pos == f->in.size && f->loaded < frame->bytes &&
+            !load_more(f, frame, error)) {
+            return false;
+        }
+        taken = f->in.pos;
+        given = out->pos;
+        *result = ZSTD_decompressStream(f->context, out, &f->in);
+        if (ZSTD_isError(*result)) {
+            set_zstd_error(error, *result);
+            return false;
+        }
+        /* It stays where it is if it is cut, or holds more than there is room. */
+    } while (*result > 0 && (last || out->pos < out->size) &&
+             (f->in.pos > taken || out->pos > given));
+    return true;
+}
+
+/* The next part, which may be the last one, of the frame that was begun. */
+static bool decompress_part(IoZstdFrames *f, const IoZstdFrame *frame,
+                            void *buffer, size_t bytes, bool last,
+                            GError **error)
+{
+    ZSTD_outBuffer out = { .dst = buffer, .size = bytes };
+    size_t result;
+    bool used_up;
+
+    if (!decompress_more(f, frame, &out, last, &result, error)) {
+        return false;
+    }
+    used_up = f->loaded == frame->bytes && f->in.pos == f->in.size;
+    if (out.pos < bytes || (last ? result > 0 || !used_up : result == 0)) {
+        set_other_size(error);
         return false;
     }
     return true;
@@ -397,11 +475,17 @@ static bool check_skippable(IoZstdFrames *f, const IoZstdFrame *frame,
                  ZSTD_MAGIC_SKIPPABLE_START;
     if (*skippable &&
         GUINT32_FROM_LE(start[1]) != frame->bytes - sizeof(start)) {
-        backup_error_set_damaged(error, "the seek table has another size for "
-                                 "it");
+        set_other_size(error);
         return false;
     }
     return true;
+}
+
+static void prefix_frame(uint32_t number, const IoZstdFrame *frame,
+                         GError **error)
+{
+    g_prefix_error(error, "frame %u at offset %" G_GUINT64_FORMAT ": ", number,
+                   frame->offset);
 }
 
 bool io_zstd_frames_read(IoZstdFrames *f, uint32_t number, void *buffer,
@@ -411,12 +495,36 @@ bool io_zstd_frames_read(IoZstdFrames *f, uint32_t number, void *buffer,
     bool skippable;
 
     g_assert(number < io_zstd_table_frames(f->table));
+    if (frame.content_bytes > IO_ZSTD_FRAME_LARGE_BYTES) {
+        return io_zstd_frames_read_part(f, number, 0, buffer,
+                                        frame.content_bytes, error);
+    }
     if (!check_skippable(f, &frame, &skippable, error) ||
         (!skippable && (!check_sizes(&frame, error) ||
-                        !load(f, &frame, error) ||
+                        !load(f, &frame, 0, frame.bytes, error) ||
                         !decompress(f, &frame, buffer, error)))) {
-        g_prefix_error(error, "frame %u at offset %" G_GUINT64_FORMAT ": ",
-                       number, frame.offset);
+        prefix_frame(number, &frame, error);
+        return false;
+    }
+    return true;
+}
+
+bool io_zstd_frames_read_part(IoZstdFrames *f, uint32_t number, uint32_t from,
+                              void *buffer, size_t bytes, GError **error)
+{
+    IoZstdFrame frame = io_zstd_table_frame(f->table, number);
+    bool last = from + bytes == frame.content_bytes;
+
+    g_assert(number < io_zstd_table_frames(f->table));
+    g_assert(bytes > 0 && bytes <= frame.content_bytes - from);
+    if (from == 0) {
+        ZSTD_DCtx_reset(f->context, ZSTD_reset_session_only);
+        f->in = (ZSTD_inBuffer) { 0 };
+        f->loaded = 0;
+    }
+    if (!check_sizes(&frame, error) ||
+        !decompress_part(f, &frame, buffer, bytes, last, error)) {
+        prefix_frame(number, &frame, error);
         return false;
     }
     return true;

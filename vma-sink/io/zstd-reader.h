@@ -68,8 +68,15 @@ uint64_t io_zstd_stream_frames(const IoZstdStream *stream);
  */
 typedef struct IoZstdFrames IoZstdFrames;
 
-/* The largest frame that is read at once, decompressed. */
+/* The largest frame that is read, decompressed. */
 #define IO_ZSTD_FRAME_MAX_BYTES (UINT32_C(256) << 20)
+
+/*
+ * Up to here, and vma-sink makes no larger ones, all of a frame is read before
+ * it is decompressed, which is faster.  Of a larger one that takes no memory, but
+ * zstd does, for the window that the frame was compressed with.
+ */
+#define IO_ZSTD_FRAME_LARGE_BYTES (UINT32_C(40) << 20)
 
 /* Both are borrowed. */
 IoZstdFrames *io_zstd_frames_new(int fd, const IoZstdTable *table,
@@ -85,5 +92,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoZstdFrames, io_zstd_frames_free)
  */
 bool io_zstd_frames_read(IoZstdFrames *frames, uint32_t frame, void *buffer,
                          GError **error);
+
+/*
+ * The same in parts: BYTES bytes, at least one, of a frame that holds as many
+ * from FROM on, which is 0 or where the last call, for the same frame, has
+ * ended.  Size and checksum are verified with the last part.
+ */
+bool io_zstd_frames_read_part(IoZstdFrames *frames, uint32_t frame,
+                              uint32_t from, void *buffer, size_t bytes,
+                              GError **error);
 
 #endif /* IO_ZSTD_READER_H */
