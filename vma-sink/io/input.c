@@ -284,7 +284,7 @@ static bool in_parts(const IoInput *in)
     return in->largest > IO_ZSTD_FRAME_LARGE_BYTES;
 }
 
-/* By the only thread.  Behind what can't be decompressed the next frame begins. */
+/* By the only thread.  The next frame begins behind what is damaged. */
 static bool make_part(void *opaque, uint64_t number, void *buffer,
                       size_t *bytes, GError **error)
 {
@@ -371,9 +371,10 @@ static bool read_frame(const IoInput *in, IoZstdFrames **frames,
 }
 
 /*
- * The first frame, an archive's header, is not for the threads: who wants no more
- * than that should not have to wait for what they would do.  And where damage is
- * passed over nothing of a bad frame may come out, so large ones are read whole.
+ * The first frame, an archive's header, is not for the threads: who wants no
+ * more than that should not have to wait for what they would do.  And where
+ * damage is passed over nothing of a bad frame may come out, so there a large
+ * one is whole before any of it is used.
  */
 static bool is_read_here(const IoInput *in, uint32_t frame)
 {

@@ -32,9 +32,10 @@ void io_input_free(IoInput *input);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoInput, io_input_free)
 
 /*
- * From now on what cannot be decompressed reads as zeroes, where it is known how
- * much that is, and ends the input, where it is not; FUNC is told what is wrong,
- * of kind DAMAGED or INCOMPLETE, and takes FINDING over.
+ * Before anything is read: what cannot be decompressed is going to read as
+ * zeroes, where it is known how much that is, and to end the input, where it is
+ * not; FUNC is told what is wrong, of kind DAMAGED or INCOMPLETE, and takes
+ * FINDING over.
  */
 typedef void IoInputDamageFunc(GError *finding, void *opaque);
 void io_input_go_on(IoInput *input, IoInputDamageFunc *func, void *opaque);

@@ -410,8 +410,8 @@ static bool load_more(IoZstdFrames *f, const IoZstdFrame *frame, GError **error)
 }
 
 /*
- * Until there is no room in OUT, or with the last part until the frame has ended,
- * its checksum included: *result is 0 then.
+ * Until there is no room in OUT, or with the last part until the frame has
+ * ended, its checksum included: *result is 0 then.
  */
 static bool decompress_more(IoZstdFrames *f, const IoZstdFrame *frame,
                             ZSTD_outBuffer *out, bool last, size_t *result,
@@ -431,7 +431,7 @@ static bool decompress_more(IoZstdFrames *f, const IoZstdFrame *frame,
             set_zstd_error(error, *result);
             return false;
         }
-        /* It stays where it is if it is cut, or holds more than there is room. */
+        /* It stays where it is if it is cut, or holds more than OUT. */
     } while (*result > 0 && (last || out->pos < out->size) &&
              (f->in.pos > taken || out->pos > given));
     return true;

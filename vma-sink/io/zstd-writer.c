@@ -7,10 +7,10 @@
  * caller is free to fill the next one.  Where the output is no file the caller
  * writes, because only its waiting ends with a signal.
  *
- * A thread waits for its turn no longer than for the frame before, which another
- * one has taken already and passes the turn on however that ends.  Threads look
- * for the order to stop after every piece of a large frame: at the highest level
- * one takes half a minute.
+ * A thread waits for its turn no longer than for the frame before, which
+ * another one has taken already and passes the turn on however that ends.
+ * Threads look for the order to stop after every piece of a large frame: at the
+ * highest level one takes half a minute.
  */
 #include "io/zstd-writer.h"
 

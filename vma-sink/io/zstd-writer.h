@@ -42,8 +42,8 @@ IoZstdWriter *io_zstd_writer_new(IoOutput *output, int level, unsigned threads,
 
 /*
  * At any moment: drops what was not written, and ends the threads, which give
- * up the frames that they are compressing where these take long, but not a write
- * that is under way.
+ * up the frames that they are compressing where these take long, but not a
+ * write that is under way.
  */
 void io_zstd_writer_free(IoZstdWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoZstdWriter, io_zstd_writer_free)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Reads an archive front to back, with one extent in memory, and, where no
- * digest says that it is right, the header of the one behind it: a header that is
- * not where it should be shows that bytes of the extent are missing, or are too
- * many.
+ * digest says that it is right, the header of the one behind it: a header that
+ * is not where it should be shows that bytes of the extent are missing, or are
+ * too many.
  */
 #include "vma/reader.h"
 
@@ -98,15 +98,16 @@ static bool salvage_header(VmaReader *r, size_t *bytes, GPtrArray *findings,
                            GError **error)
 {
     VmaWindow *w = &r->window;
-    size_t have = vma_window_bytes(w);
+    size_t have = MIN(vma_window_bytes(w), VMA_HEADER_MAX_BYTES);
+    size_t most = have + EXTENT_AND_NEXT_BYTES;
     size_t rest, first;
     uint8_t *data;
 
-    if (!vma_window_fill(w, have + EXTENT_AND_NEXT_BYTES, error)) {
+    if (!vma_window_fill(w, most, error)) {
         return read_failed(have, error);
     }
     data = vma_window_data(w);
-    rest = vma_window_bytes(w) - sizeof(VmaHeader);
+    rest = MIN(vma_window_bytes(w), most) - sizeof(VmaHeader);
     if (!vma_extent_find(data + sizeof(VmaHeader), rest,
                          ((VmaHeader *)data)->uuid, &first)) {
         backup_error_set_damaged(error, "no extent of this archive follows");

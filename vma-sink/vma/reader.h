@@ -78,8 +78,8 @@ bool vma_reader_resync(VmaReader *reader, uint64_t *skipped, GError **error);
 
 /*
  * Where the archive has digests (else they return true): the current extent's
- * place among the others, to be asked once for each, and its data.  Of kind
- * DAMAGED, or of FAILED: what is behind bad data can't be read.
+ * place among the others, to be asked once for each, and its data.  An error of
+ * what is behind bad data can come in the place of that.
  */
 bool vma_reader_verify_place(VmaReader *reader, GError **error);
 bool vma_reader_verify_data(VmaReader *reader, GError **error);
