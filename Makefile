@@ -53,7 +53,7 @@ endif
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PACKAGE_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 
-MODULE_DIRS = backup io cli wire vma sink source restore proxmox confine
+MODULE_DIRS = backup io cli wire vma sink source guest restore proxmox confine
 MODULES = $(wildcard $(MODULE_DIRS:%=vma-sink/%/*.c))
 UNIT_TESTS = $(wildcard tests/unit/test-*.c)
 

@@ -50,6 +50,10 @@ cmd zsh zsh
 cmd strace strace
 file /usr/lib/python3/dist-packages/pyte python3-pyte
 file /usr/lib/python3/dist-packages/jsonschema python3-jsonschema
+cmd virsh libvirt-clients
+cmd virt-xml-validate libvirt-clients
+cmd xmllint libxml2-utils
+file /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
 END
     ;;
     # Not of "make check": Debian's package starts a server at once.

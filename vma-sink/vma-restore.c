@@ -18,6 +18,7 @@
 #include "restore/forced.h"
 #include "restore/reindex.h"
 #include "restore/restore.h"
+#include "restore/translate.h"
 
 #define PROGRAM "vma-restore"
 
@@ -76,15 +77,77 @@ static bool run_list(int argc, char **argv, GError **error)
            restore_list(argv[1], json, error);
 }
 
+/* --as and what goes with it. */
+static bool parse_translation(const char *as, RestoreTranslate *translate,
+                              GError **error)
+{
+    if (!as && (translate->folder || translate->bridge)) {
+        cli_set_usage(error, "--disks and --bridge go with --as only");
+    } else if (translate->bridge &&
+               !restore_translate_is_bridge(translate->bridge)) {
+        cli_set_usage(error, "'%s' is no bridge's name", translate->bridge);
+    } else if (as && !g_str_equal(as, "qemu") && !g_str_equal(as, "libvirt")) {
+        cli_set_usage(error, "cannot translate into '%s': qemu or libvirt", as);
+    } else {
+        translate->form = g_strcmp0(as, "libvirt") == 0
+                          ? RESTORE_TRANSLATE_LIBVIRT : RESTORE_TRANSLATE_QEMU;
+        return true;
+    }
+    return false;
+}
+
+static const char config_summary[] =
+    "Writes the configuration file NAME, or all of them, to standard output.\n\n"
+    "With --as it is one of Proxmox VE (NAME is qemu-server.conf if none is "
+    "given), and is\n"
+    "written as a command that starts QEMU, or as the XML of a domain of "
+    "libvirt.  Its\n"
+    "disks are the images that extract makes of them in FOLDER, networks are "
+    "QEMU's user\n"
+    "networking.  What is not translated is said on standard error, and in "
+    "comments.\n\n"
+    "Example:\n"
+    "  vma-restore extract vm1.vma restored/\n"
+    "  vma-restore config --as=qemu --disks restored/ vm1.vma > vm1.sh";
+
 static bool run_config(int argc, char **argv, GError **error)
 {
-    const GOptionEntry options[] = { CONFINE_OPTION, { NULL } };
+    g_autofree char *as = NULL;
+    g_autofree char *folder = NULL;
+    g_autofree char *bridge = NULL;
+    g_autofree char *path = NULL;
+    RestoreTranslate translate = { 0 };
+    const GOptionEntry options[] = {
+        { "as", 0, 0, G_OPTION_ARG_STRING, &as,
+          "Translate it: qemu or libvirt", "WHAT" },
+        { "disks", 0, 0, G_OPTION_ARG_FILENAME, &folder,
+          "With --as: where the disks are (the working folder)", "FOLDER" },
+        { "bridge", 0, 0, G_OPTION_ARG_STRING, &bridge,
+          "With --as: connect the network cards to this host's bridge NAME",
+          "NAME" },
+        CONFINE_OPTION,
+        { NULL },
+    };
 
-    return parse(argc, argv, options, "ARCHIVE [NAME]",
-                 "Writes the configuration file NAME, or all of them, to "
-                 "standard output.", 1, 2, error) &&
-           restore_confine(argv[1], NULL, error) &&
-           restore_config(argv[1], argv[2], error);
+    if (!parse(argc, argv, options, "ARCHIVE [NAME]", config_summary, 1, 2,
+               error)) {
+        return false;
+    }
+    translate.folder = folder;
+    translate.bridge = bridge;
+    if (!parse_translation(as, &translate, error)) {
+        return false;
+    }
+    /* libvirt's daemon has another working folder. */
+    path = translate.form == RESTORE_TRANSLATE_LIBVIRT
+           ? g_canonicalize_filename(folder ? folder : ".", NULL)
+           : g_strdup(folder ? folder : ".");
+    translate.archive = argv[1];
+    translate.config = argv[2];
+    translate.folder = path;
+    return restore_confine(argv[1], NULL, error) &&
+           (as ? restore_translate(&translate, error)
+               : restore_config(argv[1], argv[2], error));
 }
 
 /* Takes over how it went. */

@@ -35,12 +35,13 @@ _vma_value() {
             _vma_files
         fi
         ;;
+    --as) _vma_words 'qemu libvirt' ;;
     --compress) _vma_words 'none zstd zstd:1 zstd:3 zstd:9 zstd:19' ;;
-    -d | --disk | --device) COMPREPLY=() ;;
+    -d | --disk | --device | --bridge) COMPREPLY=() ;;
     --qmp | --fsfreeze | -U | --unix | -c | --config | -o)
         _vma_files ;;
     --method) _vma_words 'auto pipe nbd' ;;
-    --spool | --fleecing | --receive)
+    --spool | --fleecing | --receive | --disks)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
         ;;
