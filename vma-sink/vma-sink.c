@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backup/error.h"
@@ -26,6 +27,7 @@
 #include "io/stale.h"
 #include "sink/copy.h"
 #include "sink/format.h"
+#include "sink/proxmox.h"
 #include "sink/receive.h"
 #include "sink/result.h"
 #include "vma/seekable.h"
@@ -51,6 +53,9 @@ static char *buffer_text;
 static char *spool_size_text;
 static char *receive_folder;    /* NULL: -o says where the archive goes */
 static char *name_pattern;
+static char *vmid_text;         /* NULL: no archive for Proxmox VE */
+static uint64_t vmid;
+static char *named_folder;      /* of -o, where the name comes later; or NULL */
 static char *max_size_text;
 static char *max_total_text;
 static SinkWish wish;
@@ -103,6 +108,9 @@ static const GOptionEntry options[] = {
     { "stall-timeout", 0, 0, G_OPTION_ARG_INT, &stall_seconds,
       "Give up, with exit code 4, when not one byte of the stream has come for "
       "so long (0: never)", "SECONDS" },
+    { "proxmox", 0, 0, G_OPTION_ARG_STRING, &vmid_text,
+      "Make an archive that Proxmox VE lists as one of its guest VMID, and "
+      "restores: -o is a folder, and the name is vzdump's; see below", "VMID" },
     { "receive", 0, 0, G_OPTION_ARG_FILENAME, &receive_folder,
       "In place of -o, for the forced command of a key of ssh: add an archive "
       "to the folder DIR, and do nothing else, whatever the client asks for; "
@@ -238,15 +246,49 @@ static void answer(const WireReader *reader, Progress *progress,
     }
 }
 
-/* NULL where the name is only known when the stream is. */
+/* The archive's name, where it is only known when the stream is. */
+static char *late_name(const BackupInfo *info, GError **error)
+{
+    g_autofree char *name = NULL;
+
+    if (!vmid_text) {
+        return sink_own_name(info->uuid, compress.zstd);
+    }
+    name = sink_proxmox_name(vmid, info->start_time_s, compress.zstd, error);
+    if (!name || !named_folder) {
+        return g_steal_pointer(&name);
+    }
+    return g_build_filename(named_folder, name, NULL);
+}
+
 static bool open_late(SinkOutput **output, SinkResult *result, GError **error)
 {
     if (!*output) {
-        output_path = sink_own_name(result->info->uuid, compress.zstd);
+        output_path = late_name(result->info, error);
         result->path = output_path;
-        *output = open_output(result->format, error);
+        *output = output_path ? open_output(result->format, error) : NULL;
     }
     return *output != NULL;
+}
+
+/* All configs in one place, and fit for who is to read them. */
+static bool take_configs(BackupInfo *info, const BackupInfo *configs,
+                         Progress *progress, GError **error)
+{
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+
+    if (!backup_info_take_configs(info, configs, error)) {
+        return false;
+    }
+    if (vmid_text && !sink_proxmox_prepare(info, warnings, error)) {
+        g_prefix_error(error, "nothing was stored: ");
+        return false;
+    }
+    for (guint i = 0; i < warnings->len; i++) {
+        progress_clear(progress);
+        cli_note("warning: %s", (char *)g_ptr_array_index(warnings, i));
+    }
+    return true;
 }
 
 /* Everything from the stream's first byte on. */
@@ -265,8 +307,8 @@ static bool receive(IoReadAhead *ahead, SinkOutput **output,
         return false;
     }
     result->info = backup_info_copy(wire_reader_info(reader));
-    if (open_late(output, result, &failure) &&
-        backup_info_take_configs(result->info, configs, &failure)) {
+    if (take_configs(result->info, configs, progress, &failure) &&
+        open_late(output, result, &failure)) {
         store(reader, ahead, *output, progress, result, &failure);
     }
     answer(reader, progress, failure);
@@ -323,6 +365,19 @@ static bool enter_folder(GError **error)
     return true;
 }
 
+/* As above, of the folder that the name comes for when the stream does. */
+static bool check_named_folder(GError **error)
+{
+    g_autofree char *inside = g_build_filename(named_folder, ".", NULL);
+
+    if (faccessat(AT_FDCWD, inside, W_OK | X_OK, AT_EACCESS) < 0) {
+        backup_error_set_errno(error, errno, "cannot store in the folder '%s'",
+                               named_folder);
+        return false;
+    }
+    return true;
+}
+
 static bool run(SinkResult *result, Progress *progress, GError **error)
 {
     g_autoptr(BackupInfo) configs = backup_info_new();
@@ -335,6 +390,7 @@ static bool run(SinkResult *result, Progress *progress, GError **error)
         return false;
     }
     if ((receive_folder && !enter_folder(error)) ||
+        (named_folder && !check_named_folder(error)) ||
         (output_path && !(output = open_output(result->format, error)))) {
         return false;
     }
@@ -415,7 +471,9 @@ static bool check_compression(const SinkFormat *format, GError **error)
     const CliCompressArguments *given = &compress_arguments;
 
     if (format->compresses) {
-        return cli_compress_parse(given, output_path ? output_path : "",
+        const char *name = output_path ? output_path : wish.name;
+
+        return cli_compress_parse(given, name ? name : "",
                                   VMA_SEEKABLE_FRAME_MAX_BYTES, &compress,
                                   error);
     }
@@ -432,7 +490,8 @@ static void take_wish(void)
     const char *command = g_getenv("SSH_ORIGINAL_COMMAND");
 
     if (sink_wish_parse(command, name_pattern, &wish)) {
-        output_path = wish.name;
+        /* (Of one that is Proxmox VE's only how it is compressed is theirs.) */
+        output_path = vmid_text ? NULL : wish.name;
         if (!compress_arguments.compress) {
             compress_arguments.compress = wish.compress;
         }
@@ -464,11 +523,37 @@ static bool check_receive(GError **error)
             cli_parse_size(max_total_text, &quota.folder_bytes, error));
 }
 
+/* --proxmox and what goes with it; before --receive takes a name. */
+static bool check_proxmox(GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    if (!vmid_text) {
+        return true;
+    }
+    if (!sink_proxmox_parse_vmid(vmid_text, &vmid, &local)) {
+        cli_set_usage(error, "%s", local->message);
+    } else if (format_name && !g_str_equal(format_name, "vma")) {
+        cli_set_usage(error, "--proxmox and --format=%s can't be combined",
+                      format_name);
+    } else if (name_pattern) {
+        cli_set_usage(error, "--proxmox and --keep-names can't be combined");
+    } else if (g_strcmp0(output_path, "-") == 0) {
+        cli_set_usage(error, "with --proxmox -o is a folder");
+    } else {
+        /* From here on, as long as files can be read. */
+        tzset();
+        named_folder = g_steal_pointer(&output_path);
+        return true;
+    }
+    return false;
+}
+
 static bool check_arguments(int argc, SinkResult *result, GError **error)
 {
     g_autoptr(GError) local = NULL;
 
-    if (!check_receive(error)) {
+    if (!check_receive(error) || !check_proxmox(error)) {
         return false;
     }
     if (receive_folder) {
@@ -480,7 +565,7 @@ static bool check_arguments(int argc, SinkResult *result, GError **error)
     if (argc > 1) {
         cli_set_usage(error, "the stream is read from standard input or --fd "
                       "only");
-    } else if (!output_path && !receive_folder) {
+    } else if (!output_path && !named_folder && !receive_folder) {
         cli_set_usage(error, "no output given (-o)");
     } else if (!result->format) {
         cli_set_usage(error, "%s", local->message);
@@ -507,6 +592,8 @@ static bool confine_self(GError **error)
     }
     if (receive_folder) {
         confine_may_change(confine, receive_folder);
+    } else if (named_folder) {
+        confine_may_change(confine, named_folder);
     } else if (strcmp(output_path, "-") != 0) {
         confine_may_create(confine, output_path);
     }
@@ -550,6 +637,12 @@ int main(int argc, char **argv)
         "  vma-dump --qmp /run/vm1.qmp | vma-sink -o vm1.vma.zst\n"
         "  vma-dump --qmp /run/vm1.qmp | vma-sink --format=raw -o vm1/\n"
         "\n"
+        "With --proxmox VMID the archive gets the name that Proxmox VE looks for,\n"
+        "  vzdump-qemu-VMID-YYYY_MM_DD-HH_MM_SS.vma, or .vma.zst,\n"
+        "of the local time when the backup began, in the folder of -o or of\n"
+        "--receive, and its qemu-server.conf is made what vzdump stores. There has\n"
+        "to be one: vma-dump -c FILE=qemu-server.conf.\n"
+        "\n"
         "With --receive, for a key in sshd's authorized_keys that may only add\n"
         "archives, as in\n"
         "  restrict,command=\"vma-sink --receive /srv/backup\" ssh-ed25519 AAAA...\n"
@@ -571,7 +664,8 @@ int main(int argc, char **argv)
         io_catch_signals();
         progress = progress_new("copying");
         /* Who has no say in the name is not told what there is. */
-        cli_outcome_before(&outcome, receive_folder ? "-" : output_path);
+        cli_outcome_before(&outcome, receive_folder || !output_path
+                                     ? "-" : output_path);
         if (!run(&result, progress, &error)) {
             cli_outcome_prefix(&outcome, &error);
             confine_explain(error);

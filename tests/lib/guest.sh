@@ -6,15 +6,16 @@
 # Makes FOLDER with the configuration that comes in on standard input, small empty
 # disks for its drives, the archive a.vma, and the disks of that in "restored".
 make_guest() { # FOLDER
-    local key size disks=()
+    local key keys size disks=()
     mkdir -p "$1"
     cat > "$1/qemu-server.conf"
-    for key in $(sed -nE '/^\[/q; /media=cdrom/d
+    keys=$(sed -nE '/^\[/q; /media=cdrom/d
         s/^((ide|sata|scsi|virtio|efidisk|tpmstate)[0-9]+):.*/\1/p' \
-        "$1/qemu-server.conf"); do
+        "$1/qemu-server.conf")
+    for key in $keys; do
         size=1M
         case $key in
-        # (Four times 33 times 4 KiB; the other kind has 128 KiB.)
+        # What the firmware's variables have.
         efidisk0) size=128K
             ! grep -q efitype=4m "$1/qemu-server.conf" || size=528K ;;
         esac
