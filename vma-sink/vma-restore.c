@@ -115,6 +115,7 @@ static bool run_config(int argc, char **argv, GError **error)
     g_autofree char *as = NULL;
     g_autofree char *folder = NULL;
     g_autofree char *bridge = NULL;
+    g_autofree char *here = g_get_current_dir();
     g_autofree char *path = NULL;
     RestoreTranslate translate = { 0 };
     const GOptionEntry options[] = {
@@ -140,11 +141,12 @@ static bool run_config(int argc, char **argv, GError **error)
     }
     /* libvirt's daemon has another working folder. */
     path = translate.form == RESTORE_TRANSLATE_LIBVIRT
-           ? g_canonicalize_filename(folder ? folder : ".", NULL)
+           ? g_canonicalize_filename(folder ? folder : ".", here)
            : g_strdup(folder ? folder : ".");
     translate.archive = argv[1];
     translate.config = argv[2];
     translate.folder = path;
+    translate.here = here;
     return restore_confine(argv[1], NULL, error) &&
            (as ? restore_translate(&translate, error)
                : restore_config(argv[1], argv[2], error));

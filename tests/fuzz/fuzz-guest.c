@@ -69,7 +69,7 @@ static void check(const BackupInfo *info, size_t bytes,
                   char *print(const Guest *, const GuestPrint *, GuestNotes *),
                   void look(const char *))
 {
-    const GuestPrint options = { .folder = "a b" };
+    const GuestPrint options = { .folder = "a b", .here = "/c" };
     g_autoptr(GuestNotes) notes = guest_notes_new();
     g_autoptr(GError) error = NULL;
     g_autoptr(Guest) guest = guest_new(info, GUEST_CONFIG_NAME, "a b", notes,

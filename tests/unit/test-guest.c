@@ -31,7 +31,7 @@ static BackupInfo *make_info(const char *config)
 /* What is printed; where notes is not NULL, they as well, a line each. */
 static char *translate(const char *config, Printer *print, char **notes)
 {
-    const GuestPrint options = { .folder = "disks" };
+    const GuestPrint options = { .folder = "disks", .here = "/x" };
     g_autoptr(GuestNotes) list = guest_notes_new();
     g_autoptr(BackupInfo) info = make_info(config);
     g_autoptr(Guest) guest = guest_new(info, GUEST_CONFIG_NAME, "disks", list,
@@ -326,6 +326,31 @@ static void test_disks(void)
     g_assert_null(strstr(text, "id=scsi1"));
 }
 
+/* What goes with aio=native goes with it in both. */
+static void test_native(void)
+{
+    g_autofree char *notes = NULL;
+    g_autofree char *text = translate(
+        "scsi0: a,aio=native,cache=writeback\nvirtio1: b,aio=native\n",
+        guest_print_libvirt, &notes);
+
+    assert_has(notes, "scsi0: with aio=native it is cache=none");
+    assert_has(text, "cache='none'");
+    g_assert_null(strstr(text, "cache='writeback'"));
+}
+
+/* Where the program that is a TPM finds its state, wherever that runs. */
+static void test_tpm(void)
+{
+    g_autofree char *notes = NULL;
+    g_autofree char *text = translate(
+        "tpmstate0: a\n#qmdump#map:tpmstate0:drive-scsi0:::\n",
+        guest_print_qemu, &notes);
+
+    g_assert_nonnull(text);
+    assert_has(notes, "'backend-uri=file:///x/disks/disk-drive-scsi0.raw'");
+}
+
 /* The archive's names are found by the lines that say so, and used once. */
 static void test_disk_map(void)
 {
@@ -409,6 +434,8 @@ int main(int argc, char **argv)
     g_test_add_func("/guest/notes-have-it", test_notes_have_it);
     g_test_add_func("/guest/hostile-values", test_hostile);
     g_test_add_func("/guest/disks", test_disks);
+    g_test_add_func("/guest/native", test_native);
+    g_test_add_func("/guest/tpm", test_tpm);
     g_test_add_func("/guest/disks-by-map", test_disk_map);
     g_test_add_func("/guest/boot-by-letters", test_letters);
     g_test_add_func("/guest/other-machines-are-refused", test_arch);

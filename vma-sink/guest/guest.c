@@ -67,7 +67,6 @@ void guest_free(Guest *guest)
     g_free(guest->cpu_model);
     g_free(guest->uefi_vars);
     g_free(guest->uuid);
-    g_free(guest->keyboard);
     g_free(guest->tpm_file);
     g_free(guest);
 }

@@ -123,7 +123,7 @@ typedef struct Guest {
     int vga_serial;             /* the one that is the console; -1: none */
     const char *vga;            /* std, qxl, virtio ...; NULL: none */
     uint64_t vga_mib;
-    char *keyboard;
+    const char *keyboard;
     bool agent;
     bool agent_isa;
     bool rng;
@@ -161,6 +161,7 @@ const char *guest_firmware(const Guest *guest);
 typedef struct GuestPrint {
     const char *bridge;         /* of this host; NULL: user networking */
     const char *folder;         /* for what is there while the guest runs */
+    const char *here;           /* the working folder, absolute */
 } GuestPrint;
 
 /*

@@ -101,23 +101,13 @@ static void add_driver(Drives *d, const GuestDisk *disk)
 {
     g_autofree char *iothread = disk->bus == GUEST_BUS_VIRTIO
                                 ? take_iothread(d, disk) : NULL;
-    const char *cache = disk->cache;
     const char *werror = disk->werror;
 
-    /* libvirt takes it with this only. */
-    if (g_strcmp0(disk->aio, "native") == 0 &&
-        g_strcmp0(cache, "directsync") != 0) {
-        if (cache && !g_str_equal(cache, "none")) {
-            guest_notes_add(d->notes, "changed: %s: cache=none goes with "
-                            "aio=native", disk->key);
-        }
-        cache = "none";
-    }
     if (g_strcmp0(werror, "enospc") == 0) {
         werror = "enospace";
     }
     guest_xml_empty(d->xml, "driver", "name", "qemu", "type", "raw",
-                    "cache", cache,
+                    "cache", disk->cache,
                     "error_policy", werror,
                     "rerror_policy", disk->rerror,
                     "io", disk->aio,

@@ -190,7 +190,15 @@ static void add_nodes(GuestXml *xml, const Guest *guest)
     guest_xml_close(xml);
 }
 
-static void add_model(GuestXml *xml, const Guest *guest)
+/* "EPYC-v4": not every libvirt has these. */
+static bool is_version(const char *model)
+{
+    const char *dash = strrchr(model, '-');
+
+    return dash && dash[1] == 'v' && g_ascii_isdigit(dash[2]);
+}
+
+static void add_model(GuestXml *xml, const Guest *guest, GuestNotes *notes)
 {
     bool host = g_str_equal(guest->cpu_model, "host");
 
@@ -204,14 +212,19 @@ static void add_model(GuestXml *xml, const Guest *guest)
         guest_xml_text(xml, "model", guest->cpu_model, "fallback", "forbid",
                        NULL);
     }
+    if (is_version(guest->cpu_model)) {
+        guest_notes_add(notes, "look: a libvirt that does not know the CPU "
+                        "model '%s' may know it without its version",
+                        guest->cpu_model);
+    }
 }
 
-static void add_cpu(GuestXml *xml, const Guest *guest)
+static void add_cpu(GuestXml *xml, const Guest *guest, GuestNotes *notes)
 {
     NUMBER(sockets, "%u", guest->sockets);
     NUMBER(cores, "%u", guest->cores);
 
-    add_model(xml, guest);
+    add_model(xml, guest, notes);
     guest_xml_empty(xml, "topology", "sockets", sockets, "cores", cores,
                     "threads", "1", NULL);
     for (guint i = 0; i < guest->cpu_flags->len; i++) {
@@ -259,7 +272,7 @@ static void add_domain(GuestXml *xml, const Guest *guest,
     add_smbios(xml, guest);
     add_os(xml, guest, notes);
     add_features(xml, guest);
-    add_cpu(xml, guest);
+    add_cpu(xml, guest, notes);
     add_clock(xml, guest);
     guest_xml_open(xml, "devices", NULL);
     add_buses(xml, guest);

@@ -235,11 +235,14 @@ static void add_audio(GuestCommand *command, const Guest *guest)
     }
 }
 
-/* It is a program of its own, which has to run before. */
-static void note_tpm(const Guest *guest, GuestNotes *notes)
+/* It is a program of its own, which has to run before, and leaves its folder. */
+static void note_tpm(const Guest *guest, const GuestPrint *print,
+                     GuestNotes *notes)
 {
-    g_autofree char *uri = guest->tpm_file
-        ? g_strconcat("backend-uri=file://", guest->tpm_file, NULL) : NULL;
+    g_autofree char *path = guest->tpm_file
+        ? g_canonicalize_filename(guest->tpm_file, print->here) : NULL;
+    g_autofree char *uri = path
+        ? g_strconcat("backend-uri=file://", path, NULL) : NULL;
     g_autofree char *state = g_shell_quote(uri ? uri : "dir=FOLDER");
 
     if (guest->tpm) {
@@ -264,5 +267,5 @@ void guest_qemu_add_devices(GuestCommand *command, const Guest *guest,
     add_agent(command, guest, print);
     add_rng(command, guest);
     add_audio(command, guest);
-    note_tpm(guest, notes);
+    note_tpm(guest, print, notes);
 }

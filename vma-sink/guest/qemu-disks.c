@@ -9,16 +9,11 @@ static void add_image(GuestCommand *command, const GuestDisk *disk)
 {
     g_autofree char *path = guest_qemu_path(disk->file);
     GString *parts = guest_parts_new("if=none,format=raw");
-    const char *cache = disk->cache;
 
     guest_parts_put(parts, "id", "drive-%s", disk->key);
     guest_parts_put(parts, "file", "%s", path);
-    /* What is asked for with it is no other than this. */
-    if (!cache && g_strcmp0(disk->aio, "native") == 0) {
-        cache = "none";
-    }
-    if (cache) {
-        guest_parts_put(parts, "cache", "%s", cache);
+    if (disk->cache) {
+        guest_parts_put(parts, "cache", "%s", disk->cache);
     }
     if (disk->aio) {
         guest_parts_put(parts, "aio", "%s", disk->aio);

@@ -143,19 +143,20 @@ static void read_serial(GuestReader *r)
     }
 }
 
-/* Where it is booted without a keyboard, it is of no use either. */
 static void read_input(GuestReader *r)
 {
+    /* Of Proxmox VE's those that are files of QEMU's. */
+    static const char *const keyboards[] = {
+        "da", "de", "de-ch", "en-gb", "en-us", "es", "fi", "fr", "fr-be",
+        "fr-ca", "fr-ch", "hu", "is", "it", "ja", "lt", "mk", "nl", "no", "pl",
+        "pt", "pt-br", "sl", "sv", "tr", NULL,
+    };
     GuestSettings *s = r->config->settings;
-    const char *keyboard = guest_settings_look(s, "keyboard");
 
+    /* A display of SPICE, or none, has no use for it. */
     r->guest->tablet = r->guest->vga && !g_str_equal(r->guest->vga, "qxl");
     guest_settings_take_flag(s, "tablet", &r->guest->tablet);
-    /* It names a file of QEMU's. */
-    if (keyboard && strlen(keyboard) <= 5 &&
-        strspn(keyboard, "abcdefghijklmnopqrstuvwxyz-") == strlen(keyboard)) {
-        r->guest->keyboard = g_strdup(guest_settings_take(s, "keyboard"));
-    }
+    r->guest->keyboard = guest_settings_take_word(s, "keyboard", keyboards);
 }
 
 static void read_agent(GuestReader *r)

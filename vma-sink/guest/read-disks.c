@@ -61,6 +61,20 @@ static bool has_iothread(const GuestReader *r, const GuestDisk *disk)
             r->guest->scsi == GUEST_SCSI_VIRTIO_SINGLE);
 }
 
+/* What it asks of the kernel goes past its cache only. */
+static void check_native(GuestReader *r, GuestDisk *disk)
+{
+    if (g_strcmp0(disk->aio, "native") != 0 ||
+        g_strcmp0(disk->cache, "directsync") == 0) {
+        return;
+    }
+    if (disk->cache && !g_str_equal(disk->cache, "none")) {
+        guest_notes_add(r->notes, "changed: %s: with aio=native it is "
+                        "cache=none, not cache=%s", disk->key, disk->cache);
+    }
+    disk->cache = "none";
+}
+
 static void read_speed(GuestReader *r, GuestDisk *disk, GuestSettings *s)
 {
     static const char *const caches[] = {
@@ -72,6 +86,7 @@ static void read_speed(GuestReader *r, GuestDisk *disk, GuestSettings *s)
 
     disk->cache = guest_settings_take_word(s, "cache", caches);
     disk->aio = guest_settings_take_word(s, "aio", aios);
+    check_native(r, disk);
     guest_settings_take_flag(s, "detect_zeroes", &disk->detect_zeroes);
     if (has_iothread(r, disk)) {
         guest_settings_take_flag(s, "iothread", &disk->iothread);

@@ -27,6 +27,7 @@ bool restore_translate(const RestoreTranslate *options, GError **error)
     const GuestPrint print = {
         .bridge = options->bridge,
         .folder = options->folder,
+        .here = options->here,
     };
 
     if (!archive) {

@@ -18,6 +18,7 @@ typedef struct RestoreTranslate {
     const char *archive;        /* a path, or "-" for standard input */
     const char *config;         /* NULL: qemu-server.conf */
     const char *folder;         /* where the disks are, or will be */
+    const char *here;           /* the working folder, absolute */
     const char *bridge;         /* for networks; NULL: user networking */
     RestoreTranslateForm form;
 } RestoreTranslate;
