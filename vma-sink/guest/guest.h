@@ -154,6 +154,16 @@ static inline bool guest_has_lsi(const Guest *guest)
            guest->scsi == GUEST_SCSI_LSI53C810;
 }
 
+/* Which of them DISK is on: 0 is the first. */
+static inline unsigned guest_scsi_number(const Guest *guest,
+                                         const GuestDisk *disk)
+{
+    if (guest->scsi == GUEST_SCSI_VIRTIO_SINGLE) {
+        return disk->index;
+    }
+    return guest_has_lsi(guest) ? disk->index / GUEST_LSI_DISKS : 0;
+}
+
 /* The firmware that it is booted with, where it has UEFI. */
 const char *guest_firmware(const Guest *guest);
 

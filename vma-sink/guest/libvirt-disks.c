@@ -83,10 +83,7 @@ static unsigned sata_controller(const Guest *guest)
 static void add_controller(Drives *d, const GuestDisk *disk)
 {
     if (disk->bus == GUEST_BUS_SCSI) {
-        add_scsi_controller(d, disk,
-                            d->guest->scsi == GUEST_SCSI_VIRTIO_SINGLE
-                            ? disk->index
-                            : guest_has_lsi(d->guest) ? disk->index / GUEST_LSI_DISKS : 0);
+        add_scsi_controller(d, disk, guest_scsi_number(d->guest, disk));
     } else if (disk->bus == GUEST_BUS_SATA &&
                g_hash_table_add(d->controllers, g_strdup("sata"))) {
         guest_xml_open(d->xml, "controller", "type", "sata", "index",
@@ -156,22 +153,17 @@ static void add_drive_address(GuestXml *xml, unsigned controller, unsigned bus,
                     "target", t, "unit", u, NULL);
 }
 
-static void add_scsi_address(Drives *d, unsigned index)
+static void add_scsi_address(Drives *d, const GuestDisk *disk)
 {
-    switch (d->guest->scsi) {
-    case GUEST_SCSI_LSI:
-    case GUEST_SCSI_LSI53C810:
-        add_drive_address(d->xml, index / GUEST_LSI_DISKS, 0, 0, index % GUEST_LSI_DISKS);
-        break;
-    case GUEST_SCSI_VIRTIO_SINGLE:
-        add_drive_address(d->xml, index, 0, 0, index);
-        break;
-    case GUEST_SCSI_PVSCSI:
-        add_drive_address(d->xml, 0, 0, index, 0);
-        break;
-    default:
-        add_drive_address(d->xml, 0, 0, 0, index);
-        break;
+    unsigned controller = guest_scsi_number(d->guest, disk);
+
+    if (guest_has_lsi(d->guest)) {
+        add_drive_address(d->xml, controller, 0, 0,
+                          disk->index % GUEST_LSI_DISKS);
+    } else if (d->guest->scsi == GUEST_SCSI_PVSCSI) {
+        add_drive_address(d->xml, controller, 0, disk->index, 0);
+    } else {
+        add_drive_address(d->xml, controller, 0, 0, disk->index);
     }
 }
 
@@ -181,7 +173,7 @@ static void add_address(Drives *d, const GuestDisk *disk)
 
     switch (disk->bus) {
     case GUEST_BUS_SCSI:
-        add_scsi_address(d, disk->index);
+        add_scsi_address(d, disk);
         break;
     case GUEST_BUS_VIRTIO:
         guest_libvirt_add_place(d->xml, d->guest,

@@ -89,8 +89,7 @@ static char *add_controller(GuestCommand *command, const Guest *guest,
                             const GuestDisk *disk, GHashTable *controllers)
 {
     bool single = guest->scsi == GUEST_SCSI_VIRTIO_SINGLE;
-    unsigned number = single ? disk->index
-                      : guest_has_lsi(guest) ? disk->index / GUEST_LSI_DISKS : 0;
+    unsigned number = guest_scsi_number(guest, disk);
     char *id = g_strdup_printf("%s%u", single ? "virtioscsi" : "scsihw",
                                number);
     GString *parts;
