@@ -108,6 +108,8 @@ def lies(runs):
                        r != a and (r.frame, r.extent) == (a.frame, a.extent))
     other_disk = find(stored, lambda r: r.mask == 1 and r.last == r.first and
                       r.device == 2)
+    # The last extent is not full, so all of its slots can be moved.
+    other = max(stored, key=lambda r: (r.frame, r.extent))
     two = find(stored, lambda r: r.mask == 0x21 and r.last == r.first)
     none = find(runs, lambda r: r.mask == 0 and r.last == r.first)
     for name, b in (('another extent', other_extent),
@@ -122,6 +124,13 @@ def lies(runs):
     yield 'another block', replaced(
         runs, {same_extent: same_extent._replace(
             block=same_extent.block + 1)}), False
+    yield 'another slot', replaced(
+        runs, {same_extent: same_extent._replace(
+            slot=same_extent.slot + 1)}), False
+    yield 'all slots of an extent', [
+        r._replace(slot=r.slot + 1)
+        if r.mask and (r.frame, r.extent) == (other.frame, other.extent)
+        else r for r in runs], False
     yield 'fewer blocks', replaced(runs, {two: two._replace(mask=1)}), False
     yield 'other blocks', replaced(runs, {two: two._replace(mask=3)}), False
     yield 'more blocks', replaced(

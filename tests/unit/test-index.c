@@ -148,7 +148,7 @@ static void test_far(void)
     VmaExtent extent = {
         .block_count = 2,
         .cluster_count = 1,
-        .clusters = { { 7, 0x0a00, UINT32_MAX, 0 } },
+        .clusters = { { 7, 0x0a00, UINT32_MAX, 0, 0 } },
     };
     uint64_t base = (uint64_t)UINT32_MAX * VMA_CLUSTER_BYTES;
     uint64_t end;
@@ -189,7 +189,7 @@ static void test_check(void)
     VmaExtent extent = {
         .block_count = 1,
         .cluster_count = 1,
-        .clusters = { { 7, 1, 5, 0 } },
+        .clusters = { { 7, 1, 5, 0, 0 } },
     };
     VmaCluster cluster = extent.clusters[0];
     VmaPlace place;
@@ -207,6 +207,9 @@ static void test_check(void)
     g_assert_false(vma_index_has(index, 0, &cluster));
     cluster = extent.clusters[0];
     cluster.first_block = 1;
+    g_assert_false(vma_index_has(index, 0, &cluster));
+    cluster = extent.clusters[0];
+    cluster.slot = 1;
     g_assert_false(vma_index_has(index, 0, &cluster));
     cluster = extent.clusters[0];
     cluster.number = 4;

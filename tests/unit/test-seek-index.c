@@ -531,10 +531,11 @@ static void test_verify_extent(void)
         .block_count = 36,
         .cluster_count = 6,
         .clusters = {
-            { 1, 0xffff, 0, 0 }, { 1, 0xffff, 1, 16 }, { 1, 0x8001, 2, 32 },
-            { 1, 0x8001, 3, 34 }, { 1, 0, 4, 36 },
+            { 1, 0xffff, 0, 0, 0 }, { 1, 0xffff, 1, 16, 1 },
+            { 1, 0x8001, 2, 32, 2 }, { 1, 0x8001, 3, 34, 3 },
+            { 1, 0, 4, 36, 4 },
             /* Behind the end of all devices. */
-            { 2, 0, 63, 36 },
+            { 2, 0, 63, 36, 5 },
         },
     };
     Layout l = small_layout();
@@ -553,6 +554,9 @@ static void test_verify_extent(void)
         g_assert_false(verifies(index, &extent, 1, 0));
         *c = right.clusters[i];
         c->first_block++;
+        g_assert_true(verifies(index, &extent, 1, 0) == (c->mask == 0));
+        *c = right.clusters[i];
+        c->slot++;
         g_assert_true(verifies(index, &extent, 1, 0) == (c->mask == 0));
         *c = right.clusters[i];
         c->device_id = 3;

@@ -24,9 +24,17 @@ void restore_fetch_clear(RestoreFetch *f)
     g_clear_pointer(&f->cursor, io_input_cursor_free);
 }
 
-bool restore_fetch_set_changed(GError **error)
+static bool is_compressed(const RestoreFetch *f)
 {
-    backup_error_set_damaged(error, "it has changed while it was read");
+    return io_input_is_compressed(restore_archive_input(f->archive));
+}
+
+bool restore_fetch_set_changed(const RestoreFetch *f, GError **error)
+{
+    /* Of a plain one the index was made of the archive itself. */
+    backup_error_set_damaged(error, "it %shas changed while it was read",
+                             is_compressed(f)
+                             ? "is not what the index says, or " : "");
     return false;
 }
 
@@ -63,7 +71,7 @@ static uint32_t check_of(const uint8_t *blocks, uint16_t mask)
 static void set_checks(RestoreFetch *f, const VmaExtent *extent,
                        const uint8_t *buffer)
 {
-    if (io_input_is_compressed(restore_archive_input(f->archive))) {
+    if (is_compressed(f)) {
         return;
     }
     for (unsigned i = 0; i < extent->cluster_count; i++) {
@@ -94,7 +102,7 @@ bool restore_fetch_extent(RestoreFetch *f, const VmaPlace *place,
 
         if (cluster->mask &&
             !vma_index_has(f->index, place->extent, cluster)) {
-            return restore_fetch_set_changed(error);
+            return restore_fetch_set_changed(f, error);
         }
     }
     set_checks(f, extent, buffer);
@@ -111,7 +119,7 @@ bool restore_fetch_again(RestoreFetch *f, const VmaPlace *place,
     f->bytes += bytes;
     return restore_archive_read_at(f->cursor, blocks, bytes, offset, error) &&
            (check_of(blocks, place->mask) == place->check ||
-            restore_fetch_set_changed(error));
+            restore_fetch_set_changed(f, error));
 }
 
 const VmaCluster *restore_fetch_find(const VmaExtent *extent,

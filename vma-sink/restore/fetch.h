@@ -60,6 +60,6 @@ void restore_fetch_prefix(const RestoreFetch *fetch, const VmaPlace *place,
                           GError **error);
 
 /* False, always: index and archive differ. */
-bool restore_fetch_set_changed(GError **error);
+bool restore_fetch_set_changed(const RestoreFetch *fetch, GError **error);
 
 #endif /* RESTORE_FETCH_H */

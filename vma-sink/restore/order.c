@@ -357,7 +357,7 @@ static const uint8_t *get_blocks(RestoreOrder *o, uint32_t number,
         blocks = restore_fetch_blocks(o->buffer, place->first_block);
     }
     if (!blocks) {
-        restore_fetch_set_changed(error);
+        restore_fetch_set_changed(&o->fetch, error);
     }
     return blocks;
 }

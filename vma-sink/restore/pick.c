@@ -46,6 +46,7 @@ static uint64_t check_of(const RestorePick *p, const VmaExtent *extent,
             words[count++] = (uint64_t)cluster->device_id << 32 |
                              cluster->number;
             words[count++] = (uint64_t)cluster->mask << 32 |
+                             (uint64_t)cluster->slot << 16 |
                              cluster->first_block;
             *blocks += vma_mask_blocks(cluster->mask);
         }

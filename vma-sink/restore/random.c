@@ -115,7 +115,7 @@ static const uint8_t *get_blocks(RestoreRandom *r, uint8_t device_id,
     }
     c->last_use = ++r->uses;
     if (!restore_fetch_find(&c->extent, device_id, number, place)) {
-        restore_fetch_set_changed(error);
+        restore_fetch_set_changed(&r->fetch, error);
         return NULL;
     }
     return restore_fetch_blocks(c->buffer, place->first_block);

@@ -57,6 +57,7 @@ static guint gather_extent(const GArray *runs, guint at, VmaExtent *extent)
         for (unsigned i = 0; i < run->count; i++) {
             extent->clusters[extent->cluster_count++] = (VmaCluster) {
                 .device_id = run->device_id,
+                .slot = run->slot + i,
                 .number = run->number + i,
                 .mask = run->mask,
                 .first_block = block + i * vma_mask_blocks(run->mask),

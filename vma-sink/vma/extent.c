@@ -38,6 +38,7 @@ bool vma_extent_decode(VmaExtentHeader *header, const uuid_t uuid,
 
         *cluster = (VmaCluster) {
             .device_id = entry->device_id,
+            .slot = i,
             .mask = GUINT16_FROM_BE(entry->mask),
             .number = GUINT32_FROM_BE(entry->cluster_number),
             .first_block = blocks,

@@ -16,6 +16,7 @@ typedef struct VmaCluster {
     uint16_t mask;              /* bit i: block i is stored, else zeroes */
     uint32_t number;
     unsigned first_block;       /* of its stored blocks, within the extent */
+    uint8_t slot;               /* its entry in the header */
 } VmaCluster;
 
 typedef struct VmaExtent {
@@ -60,7 +61,10 @@ void vma_extent_set_short(GError **error, const void *data, size_t bytes,
 bool vma_extent_find(uint8_t *data, size_t bytes, const uuid_t uuid,
                      size_t *at);
 
-/* first_block is not looked at: blocks follow in the order of the clusters. */
+/*
+ * Neither slot nor first_block is looked at: entries and blocks follow in the
+ * order of the clusters.
+ */
 void vma_extent_encode(VmaExtentHeader *header, const uuid_t uuid,
                        const VmaExtent *extent);
 

@@ -13,10 +13,14 @@ typedef struct Entry {
     uint32_t cluster;
     uint32_t extent;            /* in the index's table of extents */
     uint16_t mask;              /* never 0 */
-    uint16_t first_block;
+    uint16_t first_block : 10;  /* of at most 59 x 16 */
+    uint16_t slot : 6;
     _Atomic uint32_t check;     /* all else stays as it is once finished */
 } Entry;
 static_assert(sizeof(Entry) == 16, "memory for each cluster with data");
+static_assert(VMA_CLUSTERS_PER_EXTENT <= 1 << 6 &&
+              VMA_CLUSTERS_PER_EXTENT * VMA_BLOCKS_PER_CLUSTER <= 1 << 10,
+              "the bits above");
 
 struct VmaIndex {
     GArray *extents;            /* of uint64_t, their offsets */
@@ -57,6 +61,7 @@ static bool add_cluster(VmaIndex *index, const VmaCluster *cluster)
         .extent = index->extents->len - 1,
         .mask = cluster->mask,
         .first_block = cluster->first_block,
+        .slot = cluster->slot,
     };
 
     if (!*device) {
@@ -189,7 +194,8 @@ bool vma_index_has(const VmaIndex *index, uint32_t extent,
     const Entry *entry = find(index, cluster->device_id, cluster->number);
 
     return entry && entry->extent == extent && entry->mask == cluster->mask &&
-           entry->first_block == cluster->first_block;
+           entry->first_block == cluster->first_block &&
+           entry->slot == cluster->slot;
 }
 
 void vma_index_set_check(VmaIndex *index, const VmaCluster *cluster,

@@ -464,7 +464,9 @@ static bool has_cluster(const VmaSeekIndex *index, const VmaCluster *cluster,
     block = cluster->first_block - (cluster->number - run.number) *
             (uint64_t)vma_mask_blocks(run.mask);
     return run.mask == cluster->mask &&
-           (!run.mask || (run.frame == frame &&
+           (!run.mask || (run.slot + (cluster->number - run.number) ==
+                          cluster->slot &&
+                          run.frame == frame &&
                           run.extent_offset == extent_offset &&
                           run.block_offset == extent_offset +
                                               sizeof(VmaExtentHeader) +
