@@ -94,6 +94,28 @@ for plain in ours.vma foreign.vma; do
     rm ./*.zst
 done
 
+# An archive is not cut that goes on with a frame that lacks its size, or with
+# what is none.
+head -c 500000 ours.vma > start
+tail -c +500001 ours.vma | head -c 500000 > middle
+tail -c +1000001 ours.vma > end
+zstd -qc start > start.zst
+zstd -qc middle >> start.zst
+{ cat start.zst; zstd -qc < end; } > sizeless.zst
+{ cat start.zst end; } > garbage.zst
+refuses() { # EXIT-CODE WORDS FILE
+    for command in 'map -d a' 'extract -d a=-' 'extract -d a=- --range 4K:1'; do
+        # shellcheck disable=SC2086 # several words
+        expect_exit "$1" "$VMA_RESTORE" $command "$3" > left
+        grep -q "$2" err || fail "$3, $command: $(cat err)"
+    done
+}
+refuses 2 'frame at offset [0-9]* of the file does not have its' sizeless.zst
+refuses 3 'at offset [0-9]* of the file is no frame of zstd' garbage.zst
+refuses 4 'is cut' start.zst
+reads sizeless.zst ours.vma 2
+rm start middle end ./*.zst
+
 # With others' seek table: the index is missing, so the archive is scanned.
 python3 - foreign.vma > table.zst <<'PYTHON' || fail "no file with a table"
 import struct, subprocess, sys

@@ -22,11 +22,15 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include "backup/error.h"
 #include "io/ahead.h"
 #include "io/io.h"
 #include "io/zstd-reader.h"
+
+/* RFC 8878, 3.1.1.1. */
+#define FRAME_HEADER_MAX_BYTES 18u
 
 /* Of the stream and of large frames, and how many of them are ahead. */
 #define PIECE_BYTES (UINT32_C(1) << 20)
@@ -55,6 +59,7 @@ struct IoInput {
     unsigned threads;
     bool seekable;              /* the file is */
     bool bad_table;             /* it has a seek table that is wrong */
+    bool had_table;             /* a wrong one too, before frames were found */
     uint64_t start;             /* of the input in the file; 0 with a table */
     uint64_t file_bytes;        /* from there on; 0: not known */
     uint8_t head[IO_INPUT_HEAD_BYTES];  /* what was read to look at it */
@@ -540,6 +545,12 @@ bool io_input_lacks_table(const IoInput *in)
            in->stream_frames > 1;
 }
 
+/* Where there is one, frames should be. */
+static bool has_any_table(const IoInput *in)
+{
+    return in->bad_table || in->table;
+}
+
 /* A table whose end is another one's: frames are found up to what is damaged. */
 static bool ends_alike(const IoZstdTable *a, const IoZstdTable *b)
 {
@@ -555,14 +566,12 @@ bool io_input_find_frames(IoInput *in, GError **error)
     g_assert(!in->expected);
     if (in->kind == INPUT_PLAIN || !in->seekable || in->start > 0) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                    "it is no file of zstd");
+                    "it can only be read from front to back");
         return false;
     }
     if (!io_zstd_table_find(in->fd, in->file_bytes, IO_ZSTD_FRAME_MAX_BYTES,
                             &table, &none)) {
-        /* Where a table is, frames should be. */
-        if (none->code == BACKUP_ERROR_DAMAGED && !in->bad_table &&
-            !in->table) {
+        if (none->code == BACKUP_ERROR_DAMAGED && !has_any_table(in)) {
             none->code = BACKUP_ERROR_USAGE;
         }
         g_propagate_error(error, g_steal_pointer(&none));
@@ -573,12 +582,48 @@ bool io_input_find_frames(IoInput *in, GError **error)
         return true;
     }
     end_threads(in);
+    in->had_table = has_any_table(in);
     io_zstd_table_free(in->table);
     in->table = table;
     in->largest = 0;
     (void)frames_fit(in);
     in->kind = INPUT_FRAMES;
     return true;
+}
+
+bool io_input_check_rest(const IoInput *in, GError **error)
+{
+    uint64_t offset = io_zstd_table_frame(
+        in->table, io_zstd_table_frames(in->table)).offset;
+    uint8_t data[FRAME_HEADER_MAX_BYTES];
+    unsigned long long content_bytes;
+    size_t bytes;
+
+    g_assert(in->kind == INPUT_FRAMES);
+    if (!io_pread(in->fd, data, sizeof(data), offset, &bytes, error)) {
+        return false;
+    }
+    if (bytes < IO_INPUT_HEAD_BYTES) {
+        return true;
+    }
+    if (!io_zstd_is_magic(data, bytes)) {
+        backup_error_set_damaged(error, "what begins at offset %"
+                                 G_GUINT64_FORMAT " of the file is no frame "
+                                 "of zstd", offset);
+        return false;
+    }
+    content_bytes = ZSTD_getFrameContentSize(data, bytes);
+    if (content_bytes == ZSTD_CONTENTSIZE_ERROR ||
+        content_bytes <= IO_ZSTD_FRAME_MAX_BYTES) {
+        return true;
+    }
+    /* Who writes a table writes frames that fit it. */
+    g_set_error(error, BACKUP_ERROR, in->had_table ? BACKUP_ERROR_DAMAGED
+                                                   : BACKUP_ERROR_USAGE,
+                "the frame at offset %" G_GUINT64_FORMAT " of the file %s",
+                offset, content_bytes == ZSTD_CONTENTSIZE_UNKNOWN
+                        ? "does not have its size in it" : "is too large");
+    return false;
 }
 
 /* The frame that holds a byte of the content; it is not behind the last one. */

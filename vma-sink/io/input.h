@@ -67,6 +67,13 @@ void io_input_stop(IoInput *input);
  */
 bool io_input_find_frames(IoInput *input, GError **error);
 
+/*
+ * Of an input that has frames: whether they end where they should, before a seek
+ * table, or where the file is cut.  False: it can't be read, or there is a frame
+ * that is not for that, of kind USAGE, or no frame, of kind DAMAGED.
+ */
+bool io_input_check_rest(const IoInput *input, GError **error);
+
 /* Whether it can be read at any place. */
 bool io_input_is_seekable(const IoInput *input);
 

@@ -148,14 +148,20 @@ static bool is_seekable(const RestoreArchive *archive)
     return io_input_is_seekable(input) && io_input_bytes(input) > 0;
 }
 
-static bool set_not_seekable(const RestoreArchive *archive, GError **error)
+/* WHY is of what is compressed. */
+static bool set_not_seekable(const RestoreArchive *archive, const char *why,
+                             GError **error)
 {
+    bool compressed =
+        io_input_is_compressed(restore_archive_input(archive));
+
     g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
                 "%s: an archive is not in the order of its disks, so only of a "
-                "file%s can a disk be read in order",
+                "file%s can a disk be read in order%s%s%s",
                 restore_archive_label(archive),
-                io_input_is_compressed(restore_archive_input(archive))
-                ? " that is not compressed, or in frames," : "");
+                compressed ? " that is not compressed, or in frames," : "",
+                compressed ? " (" : "", compressed ? why : "",
+                compressed ? ")" : "");
     return false;
 }
 
@@ -212,11 +218,24 @@ static bool make_seekable(const RestoreArchive *archive, GError **error)
         return true;
     }
     if (none->code == BACKUP_ERROR_USAGE) {
-        return set_not_seekable(archive, error);
+        return set_not_seekable(archive, none->message, error);
     }
     g_propagate_prefixed_error(error, g_steal_pointer(&none), "%s: ",
                                restore_archive_label(archive));
     return false;
+}
+
+/* What looks cut may go on with what is no frame that can be used. */
+static void explain_end(const RestoreArchive *archive, GError **error)
+{
+    const IoInput *input = restore_archive_input(archive);
+    GError *rest = NULL;
+
+    if ((*error)->code == BACKUP_ERROR_INCOMPLETE &&
+        io_input_is_compressed(input) && !io_input_check_rest(input, &rest)) {
+        g_clear_error(error);
+        *error = rest;
+    }
 }
 
 /* By an index, if there is one; TOLERANT: if it is right. */
@@ -264,11 +283,17 @@ VmaIndex *restore_scan(const RestoreArchive *archive, GError **error)
         index = io_input_find_frames(input, &wrong)
                 ? scan_any(archive, true, &wrong) : NULL;
     }
-    if (!index) {
+    if (index) {
+        return index;
+    }
+    explain_end(archive, &wrong);
+    if (wrong->code == BACKUP_ERROR_USAGE) {
+        set_not_seekable(archive, wrong->message, error);
+    } else {
         g_propagate_prefixed_error(error, g_steal_pointer(&wrong), "%s: ",
                                    restore_archive_label(archive));
     }
-    return index;
+    return NULL;
 }
 
 /* An index that is wrong is not used; that says nothing of the archive. */
