@@ -8,6 +8,8 @@ case $(ldd "$VMA_SINK") in
 *libasan*) skip "a preloaded library does not go with the sanitizers" ;;
 esac
 
+[ -e "$B/tests/intruder.so" ] || fail "$B/tests/intruder.so is not built"
+
 # What --version says is in force.
 have() { # seccomp|landlock
     "$VMA_SINK" --version | grep -q "^confinement: .*$1 yes"

@@ -160,9 +160,12 @@ static char *yes_or_no(const char *name, const char *missing)
 
 char *confine_describe(void)
 {
-    g_autofree char *seccomp = yes_or_no("seccomp", confine_seccomp_missing());
-    g_autofree char *landlock = yes_or_no("landlock", landlock_missing());
+    g_autofree char *seccomp = NULL;
+    g_autofree char *landlock = NULL;
 
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    seccomp = yes_or_no("seccomp", confine_seccomp_missing());
+    landlock = yes_or_no("landlock", landlock_missing());
     return g_strdup_printf("%s; %s", seccomp, landlock);
 }
 

@@ -9,8 +9,9 @@
  *   Landlock            files: what is named here, no other (landlock.c)
  *   seccomp             system calls: what is needed, no other (seccomp.c)
  *
- * Each is used where the kernel has it; what is missing is no error, and
- * confine_describe() says it.  None of it can be undone.
+ * Each is used where the kernel has it and the system permits all of it; what is
+ * missing is no error, and confine_describe() says it, by the same questions.
+ * None of it can be undone.
  */
 #ifndef CONFINE_CONFINE_H
 #define CONFINE_CONFINE_H
@@ -63,7 +64,10 @@ typedef enum ConfineKind {
  */
 bool confine_enter(const Confine *confine, ConfineKind kind, GError **error);
 
-/* "seccomp yes; landlock no (why)", without confining anything; to be freed. */
+/*
+ * "seccomp yes; landlock no (why)", to be freed.  Nothing is confined, but that
+ * new privileges are given up, without which it can't be told.
+ */
 char *confine_describe(void);
 
 /* To an error that may come from being confined adds what to do then. */

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -93,16 +94,6 @@ static uint64_t handled_fs(int abi)
            (abi >= 3 ? FS_TRUNCATE : 0) | (abi >= 5 ? FS_IOCTL_DEV : 0);
 }
 
-const char *confine_landlock_missing(void)
-{
-    if (version() > 0) {
-        return NULL;
-    }
-    return errno == ENOSYS ? "the kernel has none" :
-           errno == EOPNOTSUPP ? "it was not enabled when the kernel started"
-                               : "the system does not permit it";
-}
-
 int confine_landlock_new(void)
 {
     int abi = version();
@@ -141,4 +132,51 @@ void confine_landlock_add(int rules_fd, const char *path, ConfineAccess access)
 bool confine_landlock_enter(int rules_fd)
 {
     return syscall(SYS_landlock_restrict_self, rules_fd, 0) == 0;
+}
+
+/* --- Whether there is one --- */
+
+/* Of a call that failed: by a filter of calls, such as that of a container. */
+static bool is_denied(void)
+{
+    return errno == EPERM || errno == EACCES || errno == ENOSYS;
+}
+
+/* By rules that nobody is held to. */
+static bool may_make_rules(void)
+{
+    PathBeneath rule = { .fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
+                         .allowed = FS_READ_FILE };
+    int rules_fd = confine_landlock_new();
+    bool ok = (rules_fd >= 0 || !is_denied()) &&
+              (rules_fd < 0 || rule.fd < 0 ||
+               syscall(SYS_landlock_add_rule, rules_fd, RULE_PATH_BENEATH,
+                       &rule, 0) == 0 || !is_denied());
+
+    if (rules_fd >= 0) {
+        close(rules_fd);
+    }
+    if (rule.fd >= 0) {
+        close(rule.fd);
+    }
+    return ok;
+}
+
+/* By no rules: who may be held to some hears that these are no descriptor. */
+static bool may_enter(void)
+{
+    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 ||
+           confine_landlock_enter(-1) || !is_denied();
+}
+
+const char *confine_landlock_missing(void)
+{
+    if (version() <= 0) {
+        return errno == ENOSYS ? "the kernel has none" :
+               errno == EOPNOTSUPP ? "it was not enabled when the kernel "
+                                     "started"
+                                   : "the system does not permit it";
+    }
+    return may_make_rules() && may_enter() ? NULL
+           : "the system permits only a part of it";
 }

@@ -16,7 +16,11 @@ typedef enum ConfineAccess {
     CONFINE_REMOVE_FOLDERS,     /* the same */
 } ConfineAccess;
 
-/* Why there is none; NULL: there is. */
+/*
+ * Why there is none; NULL: there is.  Some let a program ask for it and nothing
+ * else: so each of its calls is tried, the last one only by who has given up new
+ * privileges, as it takes that.
+ */
 const char *confine_landlock_missing(void);
 
 /* Of rules, with none in it yet: a descriptor.  -1: errno is set. */
