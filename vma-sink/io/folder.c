@@ -19,6 +19,9 @@
 #include "io/io.h"
 #include "io/stale.h"
 
+/* In a temporary folder, for a moment. */
+#define PLACEHOLDER "not-empty"
+
 typedef struct File {
     char *name;
     int fd;                     /* -1: closed */
@@ -241,6 +244,36 @@ static void close_if_open(int fd)
 }
 
 /*
+ * Nor can they rename each folder: an overlay one of its lower layers can't.  A
+ * folder never takes the place of one that is not empty.  So this rename fails,
+ * and how it does says whether one would that may be done.  OTHER is the folder
+ * FD, empty, and is so afterwards.
+ */
+static bool check_movable(const IoFolder *folder, int fd, const char *other,
+                          GError **error)
+{
+    int file = openat(fd, PLACEHOLDER, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                      0600);
+    bool ok = file >= 0 && close(file) == 0;
+
+    if (!ok) {
+        backup_error_set_errno(error, errno, "cannot create '%s/%s'", other,
+                               PLACEHOLDER);
+    } else if (rename(folder->path, other) == 0) {
+        (void)rename(other, folder->path);
+        ok = set_usage(error, folder->path, "this file system lets a folder "
+                       "replace one that is not empty");
+    } else if (errno != ENOTEMPTY && errno != EEXIST) {
+        backup_error_set_errno(error, errno, "cannot replace '%s', it can't be "
+                               "renamed here (remove it, or choose another "
+                               "name)", folder->path);
+        ok = false;
+    }
+    unlinkat(fd, PLACEHOLDER, 0);
+    return ok;
+}
+
+/*
  * Some file systems can't do it, and the end of a backup is too late to learn
  * that.  The temporary folder has another name then.
  */
@@ -260,6 +293,7 @@ static bool check_exchange(IoFolder *folder, GError **error)
 
         folder->temp = other;
         other = name;
+        ok = check_movable(folder, fd, other, error);
     }
     if (other) {
         rmdir(other);
