@@ -44,6 +44,7 @@ cmd nbdfuse nbdfuse
 cmd qemu-nbd qemu-utils
 cmd qemu-system-x86_64 qemu-system-x86
 cmd debugfs e2fsprogs
+file /usr/sbin/mkfs.btrfs btrfs-progs
 cmd man man-db
 cmd mandoc mandoc
 cmd zsh zsh

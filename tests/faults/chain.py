@@ -352,7 +352,9 @@ def test(tally, count, seed):
     if not build:
         tally.skip('kill -9, QEMU', 'no patched QEMU')
         return
+    tally.row = '`kill -9` of vma-dump, vma-sink, QEMU with a guest'
     kill_all(tally, 'kill -9 of %s, a guest runs', build, False,
              ('vma-dump', 'vma-sink', 'QEMU'), count, seed)
+    tally.row = '`kill -9` of vma-dump, ssh, sshd, vma-sink, QEMU with a guest'
     kill_all(tally, 'kill -9 of %s, a guest runs, ssh', build, True,
              ('vma-dump', 'ssh', 'sshd', 'vma-sink', 'QEMU'), count, seed)

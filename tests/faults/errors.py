@@ -23,6 +23,7 @@ ADVICE = {
     errno.EFBIG: 'ulimit -f',
     errno.EIO: 'dmesg',
 }
+ODD = 'interrupted or short calls, odd pipes'
 RETRIED = (errno.EINTR, errno.EAGAIN)
 MANY = 40       # for so many faults of each kind every call gets every error
 # The calls on what is read ahead come in no order: cli/sink-spool-faults.sh.
@@ -110,8 +111,10 @@ def fail(tally, place, job, force, kind, call, number):
     text = '%s%s, call %d, %s' % (job, ', --force' * force, call,
                                   errno.errorcode[number])
     title = 'error at %s' % kind
+    tally.row = 'a call that fails'
     if number in RETRIED:
         title = 'interrupted or short transfers'
+        tally.row = ODD
         outcome = ('whole' if result.returncode == 0 and
                    place.is_whole(JOBS[job][0]) else result.stderr.decode())
     else:
@@ -133,6 +136,7 @@ def matrix(tally, place, every):
             for fault in pick(writes, RETRIED, place.rng, every):
                 fail(tally, place, job, force, *fault)
         place.clear()
+        tally.row = ODD
         short = one_run(place, job, False, with_shim(short=1))
         if short.returncode == 0 and place.is_whole(JOBS[job][0]):
             tally.good('interrupted or short transfers', 'whole')
@@ -144,12 +148,23 @@ def matrix(tally, place, every):
 # File systems that are really full or read-only
 
 
-def in_namespace(place, mount, argv):
+def in_namespace(place, mount, argv, unshare='-rm'):
     with open(place.join('stream'), 'rb') as stream:
         return subprocess.run(
-            ['unshare', '-rm', 'sh', '-c', mount + ' && "$@"; code=$?; '
+            ['unshare', unshare, 'sh', '-c', mount + ' && "$@"; code=$?; '
              'ls -A out; exit $code', 'sh', *argv], stdin=stream,
             capture_output=True, cwd=place.path, timeout=120)
+
+
+def judge_real(tally, kind, text, result, number):
+    said = result.stderr.decode()
+    if (result.returncode == 1 and not result.stdout and
+            os.strerror(number) in said and ADVICE[number] in said and
+            'nothing was ' in said):
+        tally.good(kind, 'none')
+    else:
+        tally.bad(kind, 'lie', '%s: exit code %d, %s left, %s' % (
+            text, result.returncode, result.stdout, said))
 
 
 def real_file_systems(tally, place):
@@ -165,17 +180,32 @@ def real_file_systems(tally, place):
     for number, (mount, sizes) in mounts.items():
         for size in sizes:
             for job, (name, argv) in JOBS.items():
-                result = in_namespace(place, mount % size,
-                                      [*argv, 'out/' + name])
-                said = result.stderr.decode()
-                text = '%s, %s: exit code %d, %s left, %s' % (
-                    job, mount % size, result.returncode, result.stdout, said)
-                if (result.returncode == 1 and not result.stdout and
-                        os.strerror(number) in said and ADVICE[number] in said
-                        and 'nothing was ' in said):
-                    tally.good(kind, 'none')
-                else:
-                    tally.bad(kind, 'lie', text)
+                judge_real(tally, kind, '%s, %s' % (job, mount % size),
+                           in_namespace(place, mount % size,
+                                        [*argv, 'out/' + name]), number)
+
+
+def real_quota(tally, place):
+    """By btrfs in a file: it needs no more than that, and counts root's, too"""
+    kind = 'a quota that is used up'
+    make = ('PATH=$PATH:/usr/sbin:/sbin; truncate -s 128M disk && '
+            'mkfs.btrfs -q -M disk && mount -o loop disk out && '
+            'btrfs quota enable out')
+    place.clear()
+    result = in_namespace(place, make, ['true'], '-m')
+    if result.returncode != 0:
+        tally.skip(kind, 'no file system with quotas can be made (that takes '
+                   'root, btrfs-progs, and a kernel with btrfs): %s' %
+                   result.stderr.decode().strip().replace('\n', '; '))
+        return
+    for limit in ('1M', '64K'):
+        for job, (name, argv) in JOBS.items():
+            mount = ('PATH=$PATH:/usr/sbin:/sbin; mount -o loop disk out && '
+                     'btrfs qgroup limit %s out' % limit)
+            judge_real(tally, kind, '%s, %s' % (job, limit),
+                       in_namespace(place, mount, [*argv, 'out/' + name],
+                                    '-m'), errno.EDQUOT)
+    os.remove(place.join('disk'))
 
 
 # Pipes of one page, and who reads or writes them in pieces and with pauses
@@ -266,5 +296,8 @@ def test(tally, count, seed):
             tally.skip('errors at calls', 'a sanitizer')
         else:
             matrix(tally, place, count >= MANY)
+        tally.row = 'a file system that is full, read-only, or over quota'
         real_file_systems(tally, place)
+        real_quota(tally, place)
+        tally.row = ODD
         odd_pipes(tally, place)

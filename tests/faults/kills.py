@@ -365,6 +365,7 @@ def have_nbdkit():
 def test(tally, count, seed):
     with Folder() as folder:
         place = Place(folder, seed)
+        tally.row = '`kill -9` before a call'
         if sanitized():
             tally.skip('kill -9 before each call', 'a sanitizer')
         else:
@@ -372,16 +373,19 @@ def test(tally, count, seed):
                 for force in (False, True):
                     at_each_call(tally, place, job, force,
                                  max(1, EACH // count))
+        tally.row = '`kill -9` of vma-dump, vma-sink, vma-restore'
         for number in range(count):
             kill_in_backup(tally, place, number, 'vma-dump')
             kill_in_backup(tally, place, number, 'vma-sink')
             kill_restore(tally, place, number)
+        tally.row = '`kill -9` of vma-dump, ssh, sshd, vma-sink'
         remote = Remote(folder.path)
         if remote.missing:
             tally.skip('kill -9 of ssh, sshd', remote.missing)
         for number in range(0 if remote.missing else count):
             for victim in ('vma-dump', 'ssh', 'sshd', 'vma-sink'):
                 kill_in_backup(tally, place, number, victim, remote)
+        tally.row = '`kill -9` of nbdkit, as source and as target'
         if not have_nbdkit():
             tally.skip('kill -9 of nbdkit', 'no nbdkit, or no plugin')
             return

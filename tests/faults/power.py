@@ -139,6 +139,7 @@ def model_content(what):
 
 def lose_power(tally, folder, job, force, seed):
     kind = 'power loss: ' + job
+    tally.row = 'loss of power after a call'
     for state in judge(folder, job, force, {}, seed, 5):
         if state in ('none', 'whole'):
             tally.good(kind, state)
@@ -148,6 +149,7 @@ def lose_power(tally, folder, job, force, seed):
 
 def plant(tally, folder, job, force, seed):
     """Without its syncs a job must come out wrong"""
+    tally.row = 'the same, with syncs that do nothing'
     for ignored in ('files', 'folders'):
         kind = 'power loss: planted, no syncs of ' + ignored
         states = judge(folder, job, force, {'ignore_sync': ignored}, seed, 3)

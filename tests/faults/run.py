@@ -6,7 +6,7 @@ usage: run.py [-n COUNT] [-s SEED] [NAME...]
 
 NAME is one of power, errors, kills, chain; all of them by default.  COUNT is for
 how many faults each kind of those that are random gets.  Speaks TAP, and prints
-a table at the end.  B is the build folder.
+a table at the end, that of tests/README.md.  B is the build folder.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main():
     for name in args.names:
         start = time.monotonic()
         result = run(name, args)
-        for kind, counts in result.counts.items():
+        for kind in result.counts:
             number += 1
             failures = [text for at, text in result.failures if at == kind]
             for text in failures[:5]:
@@ -56,8 +56,7 @@ def main():
             print('%s %d - %s (%d faults)' % (
                 'not ok' if failures else 'ok', number, kind,
                 result.tried(kind)))
-            total.counts[kind] = counts
-            total.failures += failures
+        total.add(result)
         for kind, reason in result.skipped:
             number += 1
             print('ok %d - %s # SKIP %s' % (number, kind, reason))

@@ -18,14 +18,17 @@ COLUMNS = (
 class Tally:
     def __init__(self):
         self.counts = collections.defaultdict(collections.Counter)
+        self.row = 'fault'          # of the table, for the kinds to come
+        self.rows = {}              # by kind
         self.failures = []          # (kind, text)
         self.skipped = []           # (kind, reason)
 
-    def good(self, kind, outcome, count=1):
-        self.counts[kind][outcome] += count
+    def good(self, kind, outcome):
+        self.counts[kind][outcome] += 1
+        self.rows.setdefault(kind, self.row)
 
     def bad(self, kind, outcome, text):
-        self.counts[kind][outcome] += 1
+        self.good(kind, outcome)
         self.failures.append((kind, text))
 
     def skip(self, kind, reason):
@@ -34,15 +37,23 @@ class Tally:
     def tried(self, kind):
         return sum(self.counts[kind].values())
 
+    def add(self, other):
+        """What another one counted, of other kinds"""
+        self.counts.update(other.counts)
+        self.rows.update(other.rows)
+        self.failures += other.failures
+        self.skipped += other.skipped
+
     def table(self):
-        rows = [['fault', 'tried', *(title for _, title in COLUMNS)]]
-        total = collections.Counter()
+        """As tests/README.md has it: a row for the kinds that go together"""
+        rows = collections.defaultdict(collections.Counter)
         for kind, counts in self.counts.items():
-            rows.append([kind, self.tried(kind),
-                         *(counts[name] for name, _ in COLUMNS)])
-            total.update(counts)
-        rows.append(['all', sum(total.values()),
-                     *(total[name] for name, _ in COLUMNS)])
-        rows.insert(1, ['---'] * len(rows[0]))
-        return '\n'.join('| %s |' % ' | '.join(str(cell) for cell in row)
-                         for row in rows)
+            rows[self.rows[kind]].update(counts)
+        rows['all'] = sum(rows.values(), collections.Counter())
+        lines = [['fault', 'tried', *(title for _, title in COLUMNS)],
+                 ['---'] * (len(COLUMNS) + 2)]
+        for row, counts in rows.items():
+            lines.append([row, sum(counts.values()),
+                          *(counts[name] for name, _ in COLUMNS)])
+        return '\n'.join('| %s |' % ' | '.join(str(cell) for cell in line)
+                         for line in lines)
