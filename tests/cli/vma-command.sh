@@ -124,6 +124,13 @@ truncate -s 4M new.raw
 targets 'skip=drive-scsi1' "0:drive-scsi0=$T/new.raw"
 [ $code = 0 ] || fail "exit code $code: $(cat err)"
 cmp a.raw new.raw || fail "another disk"
+# The last one for a disk counts.
+truncate -s 0 new.raw
+truncate -s 4M new.raw
+targets 'skip=drive-scsi0' 'skip=drive-scsi1' 'skip=drive-scsi0' \
+    "0:drive-scsi0=$T/new.raw"
+[ $code = 0 ] || fail "exit code $code: $(cat err)"
+cmp a.raw new.raw || fail "another disk"
 targets "format=raw:0:drive-scsi0=$T/new.raw"
 [ $code = 2 ] || fail "exit code $code: $(cat err)"
 expect_message "has no disk 'drive-scsi1'"

@@ -134,7 +134,8 @@ static bool read_lines(FILE *file, GHashTable *map, GError **error)
         if (!target) {
             return false;
         }
-        g_hash_table_insert(map, target->disk, target);
+        /* Not insert(): of a disk that is named again the old key goes, too. */
+        g_hash_table_replace(map, target->disk, target);
     }
     if (ferror(file) && !io_interrupted(error)) {
         backup_error_set_errno(error, errno, "cannot read the map of targets");
