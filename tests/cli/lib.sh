@@ -57,6 +57,30 @@ expect_no_file() { # PATTERN...
     done
 }
 
+# Sends SIGNAL to COMMAND while it waits for the rest of FILE, with BYTES of it read
+# and a temporary file of its own there; that has to end it with exit code 1.
+expect_interrupted() { # SIGNAL FILE BYTES COMMAND...
+    local signal=$1 file=$2 bytes=$3 pid code
+    shift 3
+    mkfifo interrupted
+    # (A background job of a script would ignore SIGINT.)
+    env --default-signal=INT "$@" < interrupted 2> err &
+    pid=$!
+    exec 9> interrupted
+    head -c "$bytes" "$file" >&9
+    for _ in {1..1000}; do
+        [ -n "$(find . -path '*.partial*' -type f)" ] && break
+        sleep 0.01
+    done
+    kill -s "$signal" "$pid"
+    wait "$pid"
+    code=$?
+    exec 9>&-
+    rm interrupted
+    [ "$code" = 1 ] || fail "SIG$signal: exit code $code"
+    expect_message "interrupted by SIG$signal"
+}
+
 # A stream of the test vectors.
 vector() { # NAME
     echo "$ROOT/tests/data/stream/$1.qbs"

@@ -12,17 +12,12 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))))
-sys.path.insert(0, ROOT + '/tests/lib')
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'lib'))
 sys.dont_write_bytecode = True
 import seekable  # noqa: E402
-
-B = os.environ.get('B', ROOT + '/build')
-SINK = os.environ.get('VMA_SINK', B + '/vma-sink')
-DUMP = os.environ.get('VMA_DUMP', B + '/vma-dump')
-RESTORE = os.environ.get('VMA_RESTORE', B + '/vma-restore')
-OK, DAMAGED, INCOMPLETE = 0, 3, 4
+from programs import (DAMAGED, INCOMPLETE, OK, RESTORE,  # noqa: E402
+                      archive_of, flip, read, write)
+from programs import restore as run  # noqa: E402
 
 
 def make_disk(rng):
@@ -35,22 +30,6 @@ def make_disk(rng):
     disk[65536:65536 + 4096] = b'a' * 4096
     disk[-5:] = b'12345'
     return bytes(disk)
-
-
-def run(*args, data=b''):
-    return subprocess.run([RESTORE, *args], input=data, check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=60)
-
-
-def write(path, data):
-    with open(path, 'wb') as file:
-        file.write(data)
-
-
-def read(path):
-    with open(path, 'rb') as file:
-        return file.read()
 
 
 def extracts_right(disk, what):
@@ -113,8 +92,7 @@ def check_flips(data, disk, rng, step):
     harmless = {}
     for at in range(rng.randrange(step), len(data), step):
         bit = rng.randrange(8)
-        bad = bytearray(data)
-        bad[at] ^= 1 << bit
+        bad = flip(data, at, bit)
         write('x.zst', bad)
         what = f'bit {bit} of byte {at} of {len(data)}'
         verified = run('verify', 'x.zst').returncode
@@ -124,7 +102,7 @@ def check_flips(data, disk, rng, step):
             assert extracted in (OK, DAMAGED, INCOMPLETE), (what, extracted)
         if verified == OK:
             assert extracted == OK, what
-            assert seekable.decompress(bytes(bad)) == content, what
+            assert seekable.decompress(bad) == content, what
             place = places.of(at, bit)
             assert place, what + ': not found'
             harmless.setdefault(place, []).append((at, bit))
@@ -146,13 +124,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         write('disk', disk)
-        stream = subprocess.run([DUMP, 'disk=disk'], check=True,
-                                stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE).stdout
-        data = subprocess.run(
-            [SINK, '-o', '-', '--frame-size=1', '--compress=zstd:%d' %
-             rng.choice((1, 3, 19))], input=stream, check=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+        data = archive_of(['disk=disk'], '--frame-size=1', '--compress=zstd:%d'
+                          % rng.choice((1, 3, 19)))
         frames = seekable.read_table(data)
         print(len(data), frames)
         write('x.zst', data)

@@ -9,23 +9,17 @@ clusters are zeroes can't be seen without that.
 import os
 import random
 import struct
-import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))))
-sys.path.insert(0, ROOT + '/tests/lib')
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'lib'))
 sys.dont_write_bytecode = True
 import mkvma  # noqa: E402
 import seekable  # noqa: E402
+from programs import (DAMAGED, archive_of, read, restore,  # noqa: E402
+                      write)
 from seekable import Run  # noqa: E402
 
-B = os.environ.get('B', ROOT + '/build')
-SINK = os.environ.get('VMA_SINK', B + '/vma-sink')
-DUMP = os.environ.get('VMA_DUMP', B + '/vma-dump')
-RESTORE = os.environ.get('VMA_RESTORE', B + '/vma-restore')
-DAMAGED = 3
 NAMES = {1: 'a', 2: 'b'}
 RUN = '<IIIIHHBBH'
 
@@ -46,21 +40,10 @@ def make_disk(seed):
 DISKS = {1: make_disk(1), 2: make_disk(2)}
 
 
-def write(path, data):
-    with open(path, 'wb') as file:
-        file.write(data)
-
-
 def make_archive(size):
     for device, disk in DISKS.items():
         write(NAMES[device], disk)
-    stream = subprocess.run([DUMP, 'a=a', 'b=b'], check=True,
-                            stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE).stdout
-    return subprocess.run([SINK, '-o', '-', '--compress=zstd', '--frame-size',
-                           size], input=stream, check=True,
-                          stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE).stdout
+    return archive_of(['a=a', 'b=b'], '--compress=zstd', '--frame-size', size)
 
 
 def with_runs(data, runs, uuid=None):
@@ -144,29 +127,18 @@ def lies(runs):
         for r in runs], True
 
 
-def run(*args):
-    return subprocess.run([RESTORE, *args], stdin=subprocess.DEVNULL,
-                          check=False, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=60)
-
-
-def read(path):
-    with open(path, 'rb') as file:
-        return file.read()
-
-
 def check(name, data, unseen=False):
     write('x.zst', data)
-    result = run('verify', 'x.zst')
+    result = restore('verify', 'x.zst')
     assert result.returncode == DAMAGED, (name, result)
     assert b'index' in result.stderr and b'lost:' not in result.stdout, (
         name, result)
-    result = run('extract', '-f', 'x.zst', 'out')
+    result = restore('extract', '-f', 'x.zst', 'out')
     assert result.returncode == 0, (name, result)
     codes, noted = [], False
     for device, disk in DISKS.items():
         assert read(f'out/disk-{NAMES[device]}.raw') == disk, name
-        result = run('extract', '-d', NAMES[device] + '=-', 'x.zst')
+        result = restore('extract', '-d', NAMES[device] + '=-', 'x.zst')
         codes.append(result.returncode)
         # What can be seen at once: then all extents are looked for.
         noted = noted or b'looked for' in result.stderr
@@ -186,9 +158,9 @@ def main():
             runs = seekable.read_index(data)[1].runs
             assert with_runs(data, runs) == data
             write('x.zst', data)
-            assert run('verify', 'x.zst').returncode == 0
+            assert restore('verify', 'x.zst').returncode == 0
             for device, disk in DISKS.items():
-                assert run('extract', '-d', NAMES[device] + '=-',
+                assert restore('extract', '-d', NAMES[device] + '=-',
                            'x.zst').stdout == disk
             for name, lying, unseen in lies(runs):
                 check(f'{name} ({size})', with_runs(data, lying), unseen)

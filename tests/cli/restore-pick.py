@@ -8,37 +8,21 @@ Random streams, as plain archives and compressed with any frame size.
 import os
 import random
 import struct
-import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))))
-B = os.environ.get('B', ROOT + '/build')
-SINK = os.environ.get('VMA_SINK', B + '/vma-sink')
-RESTORE = os.environ.get('VMA_RESTORE', B + '/vma-restore')
 ROUNDS = int(os.environ.get('ROUNDS', '25'))
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'lib'))
 sys.dont_write_bytecode = True
-sys.path.insert(0, ROOT + '/tests/lib')
 import random_streams  # noqa: E402
 import seekable  # noqa: E402
-
-
-def store(path, stream, *options):
-    subprocess.run([SINK, '-o', path, *options], input=stream, check=True,
-                   stderr=subprocess.PIPE)
+from programs import (DAMAGED, RESTORE, output_of, read,  # noqa: E402
+                      restore, store, write)
 
 
 def extract(*arguments):
-    return subprocess.run([RESTORE, 'extract', *arguments], check=True,
-                          stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE).stdout
-
-
-def contents(path):
-    with open(path, 'rb') as file:
-        return file.read()
+    return output_of(RESTORE, 'extract', *arguments)
 
 
 def check_archive(rng, archive, disks, folder):
@@ -46,7 +30,7 @@ def check_archive(rng, archive, disks, folder):
     extract('-f', '-T', rng.choice('123'),
             *(f'--disk={name}={folder}/{name}' for name in names), archive)
     for name in names:
-        assert contents(f'{folder}/{name}') == disks[name]
+        assert read(f'{folder}/{name}') == disks[name]
         assert extract('-d', name + '=-', archive) == disks[name]
         if disks[name]:
             start = rng.randrange(len(disks[name]))
@@ -60,9 +44,9 @@ def run_round(seed, folder):
     rng = random.Random(seed)
     stream, disks = random_streams.random_stream(rng)
     plain, compressed = folder + '/a.vma', folder + '/a.vma.zst'
-    store(plain, stream)
-    store(compressed, stream, '--frame-size',
-          rng.choice(('1', '100K', '1M', '8M')))
+    write(plain, store(stream))
+    write(compressed, store(stream, '--compress=zstd', '--frame-size',
+                            rng.choice(('1', '100K', '1M', '8M'))))
     check_archive(rng, plain, disks, folder)
     check_archive(rng, compressed, disks, folder)
 
@@ -99,17 +83,12 @@ def swap_frames(data, first, second):
 
 def check_wrong_index(folder):
     archive, target = folder + '/a.vma.zst', folder + '/disk'
-    store(archive, two_disks())
-    data = contents(archive)
-    with open(archive, 'wb') as file:
-        file.write(swap_frames(data, 0, 1))
+    write(archive, swap_frames(store(two_disks(), '--compress=zstd'), 0, 1))
     extract('-d', 'disk-2=' + target, archive)
     os.remove(target)
     for where in (target, '-'):
-        result = subprocess.run(
-            [RESTORE, 'extract', '-d', 'disk-1=' + where, archive],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-        assert result.returncode == 3, result
+        result = restore('extract', '-d', 'disk-1=' + where, archive)
+        assert result.returncode == DAMAGED, result
         assert not result.stdout and b'nothing was restored' in result.stderr
         assert not os.path.exists(target)
 

@@ -9,26 +9,11 @@ truncate -s 4M image
 head -c 2M /dev/urandom | dd of=image bs=64K seek=10 conv=notrunc status=none
 "$VMA_DUMP" disk=image 2> err | "$VMA_SINK" -o in.vma 2> err ||
     fail "no archive"
-mkfifo pipe
 
 for signal in INT TERM HUP; do
     echo old > out.vma.zst
-    # (A background job of a script would ignore SIGINT.)
-    env --default-signal=INT "$VMA_RESTORE" reindex -f - out.vma.zst \
-        < pipe 2> err &
-    pid=$!
-    exec 9> pipe
-    head -c 1000000 in.vma >&9
-    for _ in {1..500}; do
-        [ -n "$(find . -name '*.partial')" ] && break
-        sleep 0.01
-    done
-    kill -s "$signal" "$pid"
-    wait "$pid"
-    code=$?
-    exec 9>&-
-    [ "$code" = 1 ] || fail "SIG$signal: exit code $code"
-    expect_message "interrupted by SIG$signal"
+    expect_interrupted $signal in.vma 1000000 \
+        "$VMA_RESTORE" reindex -f - out.vma.zst
     [ "$(cat out.vma.zst)" = old ] || fail "SIG$signal: it was replaced"
     expect_no_file out.vma.zst.*
     rm out.vma.zst

@@ -7,24 +7,9 @@
 mkvma=$ROOT/tests/lib/mkvma.py
 "$mkvma" --image a.raw 1000000 1
 "$mkvma" x.vma a=a.raw
-mkfifo pipe
 
 for signal in INT TERM HUP; do
-    # (A background job of a script would ignore SIGINT.)
-    env --default-signal=INT "$VMA_RESTORE" extract - out < pipe 2> err &
-    pid=$!
-    exec 9> pipe
-    head -c 100000 x.vma >&9
-    for _ in {1..500}; do
-        [ -n "$(find out -name '*.partial' 2> /dev/null)" ] && break
-        sleep 0.01
-    done
-    kill -s "$signal" "$pid"
-    wait "$pid"
-    code=$?
-    exec 9>&-
-    [ "$code" = 1 ] || fail "SIG$signal: exit code $code"
-    expect_message "interrupted by SIG$signal"
+    expect_interrupted $signal x.vma 100000 "$VMA_RESTORE" extract - out
     expect_message 'nothing was restored: '
     expect_no_file out
 done

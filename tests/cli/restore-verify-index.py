@@ -7,29 +7,21 @@ wrong, or all behind the archive is missing, the disks are whole, and a line
 tells that the table is not there.
 """
 import os
-import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))))
-sys.path.insert(0, ROOT + '/tests/lib')
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'lib'))
 sys.dont_write_bytecode = True
 import seekable  # noqa: E402
+from programs import (DAMAGED, archive_of, flip, output_of,  # noqa: E402
+                      read, restore, write)
 
-B = os.environ.get('B', ROOT + '/build')
-SINK = os.environ.get('VMA_SINK', B + '/vma-sink')
-DUMP = os.environ.get('VMA_DUMP', B + '/vma-dump')
-RESTORE = os.environ.get('VMA_RESTORE', B + '/vma-restore')
-DAMAGED = 3
 
 
 def verify(path, data):
     """The exit code, and whether there is the line on the table."""
-    with open(path, 'wb') as file:
-        file.write(data)
-    done = subprocess.run([RESTORE, 'verify', path], check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    write(path, data)
+    done = restore('verify', path)
     return done.returncode, b'no seek table' in done.stdout
 
 
@@ -44,41 +36,25 @@ def main():
         with open('image', 'wb') as image:
             image.write(os.urandom(200000))
             image.truncate(10 << 20)
-        stream = subprocess.run([DUMP, 'disk=image'], check=True,
-                                stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE).stdout
-        subprocess.run([SINK, '--frame-size', '1', '-o', 'a.zst'],
-                       input=stream, check=True, stderr=subprocess.PIPE)
-        with open('a.zst', 'rb') as file:
-            data = file.read()
+        data = archive_of(['disk=image'], '--compress=zstd', '--frame-size=1')
         expect((0, False), verify('x.zst', data), 'the whole archive')
         start = seekable.read_table(data)[-1].offset
         for at in range(start, len(data)):
             # (Two bits of the table's descriptor mean nothing.)
-            flip = 4 if at == len(data) - 5 else 1 << at % 8
-            bad = bytearray(data)
-            bad[at] ^= flip
+            bad = flip(data, at, 2 if at == len(data) - 5 else at % 8)
             expect((0, True) if at >= len(data) - 4 else (DAMAGED, False),
                    verify('x.zst', bad), f'byte {at} of {len(data)}')
         # (R7) A damaged index is not needed.
-        bad = bytearray(data)
-        bad[start + 40] ^= 1
-        with open('x.zst', 'wb') as file:
-            file.write(bad)
-        with open('image', 'rb') as file:
-            image = file.read()
+        write('x.zst', flip(data, start + 40))
+        image = read('image')
         for arguments, wanted in (['x.zst', 'restored'], b''), \
                 (['-d', 'disk=-', 'x.zst'], image):
-            done = subprocess.run([RESTORE, 'extract', *arguments],
-                                  check=False, stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE)
+            done = restore('extract', *arguments)
             expect(0, done.returncode, f'extract {arguments}')
             expect(True, done.stdout == wanted, 'bytes of a disk')
         expect((0, True), verify('x.zst', data[:start]), 'without an index')
-        plain = subprocess.run(['zstd', '-dcq'], input=data, check=True,
-                               stdout=subprocess.PIPE).stdout
-        one = subprocess.run(['zstd', '-cq'], input=plain, check=True,
-                             stdout=subprocess.PIPE).stdout
+        plain = output_of('zstd', '-dcq', data=data)
+        one = output_of('zstd', '-cq', data=plain)
         expect((0, False), verify('x.zst', one), 'made by zstd')
         expect((0, False), verify('x.vma', plain), 'not compressed')
 

@@ -11,25 +11,18 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))))
-sys.path.insert(0, ROOT + '/tests/lib')
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'lib'))
 sys.dont_write_bytecode = True
 import seekable  # noqa: E402
+from programs import (INCOMPLETE, OK, archive_of, output_of,  # noqa: E402
+                      restore)
 
-B = os.environ.get('B', ROOT + '/build')
-SINK = os.environ.get('VMA_SINK', B + '/vma-sink')
-DUMP = os.environ.get('VMA_DUMP', B + '/vma-dump')
-RESTORE = os.environ.get('VMA_RESTORE', B + '/vma-restore')
 
 
 def verify(data):
     """The exit code of vma-restore verify, behind zstd -dc."""
-    content = subprocess.run(['zstd', '-dcq'], input=data, check=True,
-                             stdout=subprocess.PIPE).stdout
-    return subprocess.run([RESTORE, 'verify', '-'], input=content, check=False,
-                          stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE).returncode
+    return restore('verify', '-', data=output_of('zstd', '-dcq',
+                                                 data=data)).returncode
 
 
 def has_table(data):
@@ -41,20 +34,14 @@ def main():
         os.chdir(folder)
         with open('image', 'wb') as image:
             image.truncate(20 << 20)
-        stream = subprocess.run([DUMP, 'disk=image'], check=True,
-                                stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE).stdout
-        subprocess.run([SINK, '--frame-size', '1', '-o', 'a.zst'],
-                       input=stream, check=True, stderr=subprocess.PIPE)
-        with open('a.zst', 'rb') as file:
-            data = file.read()
+        data = archive_of(['disk=image'], '--compress=zstd', '--frame-size=1')
     frames = seekable.read_table(data)
     assert len(frames) == 9 and frames[-1].content_size == 0
     assert has_table(data) and verify(data) == 0
     assert not any(has_table(data[:cut]) for cut in range(len(data)))
     for frame in frames[1:]:
         code = verify(data[:frame.offset])
-        if code != (0 if frame == frames[-1] else 4):
+        if code != (OK if frame == frames[-1] else INCOMPLETE):
             sys.exit(f'cut after {frame.offset} bytes: exit code {code}')
     for cut in range(frames[2].offset + 1, frames[3].offset, 10):
         assert subprocess.run(['zstd', '-tq'], input=data[:cut], check=False,

@@ -7,34 +7,23 @@ simple reader of the specification, by way of the index alone, and by zstd.
 """
 import os
 import random
-import subprocess
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))))
-B = os.environ.get('B', ROOT + '/build')
-SINK = os.environ.get('VMA_SINK', B + '/vma-sink')
 ROUNDS = int(os.environ.get('ROUNDS', '25'))
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'lib'))
 sys.dont_write_bytecode = True
-sys.path.insert(0, ROOT + '/tests/lib')
 import random_streams  # noqa: E402
 import seekable  # noqa: E402
+from programs import store  # noqa: E402
 
 
-def store(path, stream, *options):
-    subprocess.run([SINK, '-o', path, *options], input=stream, check=True,
-                   stderr=subprocess.PIPE)
-    with open(path, 'rb') as file:
-        return file.read()
-
-
-def run_round(seed, folder):
+def run_round(seed, _):
     rng = random.Random(seed)
     stream, disks = random_streams.random_stream(rng)
     size = rng.choice(('1', '100K', '1M', '8M'))
-    plain = store(folder + '/a.vma', stream)
-    data = store(folder + '/a.vma.zst', stream, '--frame-size', size, '-T',
+    plain = store(stream)
+    data = store(stream, '--compress=zstd', '--frame-size', size, '-T',
                  rng.choice('123'))
     by_id = {int(name[5:]): disk for name, disk in disks.items()}
     got, index, frames = seekable.read_disks(

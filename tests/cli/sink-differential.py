@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What vma-sink accepts and what a second reader of streams accepts is the same.
+"""What vma-sink accepts and what a second reader accepts is the same.
 
 Streams are made, changed in their fields, their order and as bytes, mostly with
 checks, hashes and totals that are right again, and read by both: from a file, a
@@ -21,20 +21,16 @@ import tempfile
 import threading
 import zlib
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))))
-B = os.environ.get('B', ROOT + '/build')
-SINK = os.environ.get('VMA_SINK', B + '/vma-sink')
 ROUNDS = int(os.environ.get('ROUNDS', '100'))
 SEED = os.environ.get('SEED', '1')
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'lib'))
 sys.dont_write_bytecode = True
-sys.path.insert(0, ROOT + '/tests/lib')
 import qbs  # noqa: E402
 import readvma  # noqa: E402
+from programs import DAMAGED, FAILED, INCOMPLETE, SINK, read  # noqa: E402
 from random_streams import stream  # noqa: E402
 
-FAILED, DAMAGED, INCOMPLETE = 1, 3, 4
 NAMES = ['drive-scsi0', 'a', 'b', 'A', 'x/y', '..', 'é', 'disk%41', 'n' * 255]
 ODD_NAMES = [b'', b'new\nline', b'\xff', b'\x7f', b'\xed\xa0\x80', b'n' * 256,
              b'vmstate', b'a\0b', b'\xc2\x85', b'a', b' ']
@@ -452,11 +448,6 @@ def check_answer(code, answer, wanted):
     if not wanted:
         return not answer
     return status == (0 if code == 0 else 1) or (code and not answer)
-
-
-def read(path):
-    with open(path, 'rb') as file:
-        return file.read()
 
 
 def check_archive(path, expected):

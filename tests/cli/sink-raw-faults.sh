@@ -89,21 +89,6 @@ expect_message 'File too large'
 expect_no_file out out.*
 
 for signal in INT TERM HUP; do
-    mkfifo pipe
-    env --default-signal=INT "$VMA_SINK" --format=raw -o out < pipe 2> err &
-    pid=$!
-    exec 9> pipe
-    head -c 100000 stream >&9
-    for ((i = 0; i < 1000; i++)); do
-        compgen -G 'out.*.partial/disk-*' > /dev/null && break
-        sleep 0.01
-    done
-    kill -s "$signal" "$pid"
-    wait "$pid"
-    code=$?
-    exec 9>&-
-    [ "$code" = 1 ] || fail "SIG$signal: exit code $code"
-    expect_message "interrupted by SIG$signal"
+    expect_interrupted $signal stream 100000 "$VMA_SINK" --format=raw -o out
     expect_no_file out out.*
-    rm pipe
 done

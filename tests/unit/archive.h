@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "restore/archive.h"
+#include "restore/scan.h"
 #include "util.h"
 #include "vma/seekable.h"
 #include "vma/writer.h"
@@ -67,6 +69,51 @@ static inline void write_archive(const char *path, uint64_t size,
                                  uint8_t *content)
 {
     write_archive_as(path, size, content, archive_both_ends, false);
+}
+
+/* Such an archive in a folder of its own, and an index of it. */
+typedef struct ArchiveFixture {
+    char *folder;
+    char *path;
+    uint8_t *content;           /* of the device, padded to whole clusters */
+    RestoreArchive *archive;
+    VmaIndex *index;
+} ArchiveFixture;
+
+/* Anew each time. */
+static inline void archive_fixture_open(ArchiveFixture *f)
+{
+    g_clear_pointer(&f->index, vma_index_free);
+    g_clear_pointer(&f->archive, restore_archive_free);
+    f->archive = restore_archive_new(f->path, NULL);
+    g_assert_nonnull(f->archive);
+    f->index = restore_scan(f->archive, NULL);
+    g_assert_nonnull(f->index);
+}
+
+static inline ArchiveFixture archive_fixture_new(uint64_t size,
+                                                 ArchiveOrder *order,
+                                                 bool compressed)
+{
+    ArchiveFixture f = {
+        .folder = make_folder(),
+        .content = g_malloc0(backup_clusters(size) * VMA_CLUSTER_BYTES),
+    };
+
+    f.path = g_build_filename(f.folder, "a.vma", NULL);
+    write_archive_as(f.path, size, f.content, order, compressed);
+    archive_fixture_open(&f);
+    return f;
+}
+
+static inline void archive_fixture_clear(ArchiveFixture *f)
+{
+    vma_index_free(f->index);
+    restore_archive_free(f->archive);
+    remove_folder(f->folder);
+    g_free(f->content);
+    g_free(f->path);
+    g_free(f->folder);
 }
 
 #endif /* TESTS_ARCHIVE_H */

@@ -6,61 +6,20 @@
  */
 #include "archive.h"
 #include "restore/order.h"
-#include "restore/scan.h"
 
 #define CLUSTERS 500u
 #define SIZE ((uint64_t)CLUSTERS * VMA_CLUSTER_BYTES - 3000)
 
-typedef struct Fixture {
-    char *folder;
-    char *path;
-    uint8_t *content;           /* of the device, padded to whole clusters */
-    RestoreArchive *archive;
-    VmaIndex *index;
-} Fixture;
-
-static Fixture *fixture_new(ArchiveOrder *order, bool compressed)
-{
-    Fixture *f = g_new0(Fixture, 1);
-
-    f->folder = make_folder();
-    f->path = g_build_filename(f->folder, "a.vma", NULL);
-    f->content = g_malloc0((size_t)CLUSTERS * VMA_CLUSTER_BYTES);
-    write_archive_as(f->path, SIZE, f->content, order, compressed);
-    return f;
-}
-
-/* An archive can be expected of once. */
-static void open_archive(Fixture *f)
-{
-    g_clear_pointer(&f->index, vma_index_free);
-    g_clear_pointer(&f->archive, restore_archive_free);
-    f->archive = restore_archive_new(f->path, NULL);
-    g_assert_nonnull(f->archive);
-    f->index = restore_scan(f->archive, NULL);
-    g_assert_nonnull(f->index);
-}
-
-static void fixture_free(Fixture *f)
-{
-    vma_index_free(f->index);
-    restore_archive_free(f->archive);
-    remove_folder(f->folder);
-    g_free(f->content);
-    g_free(f->path);
-    g_free(f->folder);
-    g_free(f);
-}
-
 /* Reads in pieces of up to so many bytes; returns what of the archive. */
-static uint64_t check_read(Fixture *f, uint64_t from, uint64_t to,
+static uint64_t check_read(ArchiveFixture *f, uint64_t from, uint64_t to,
                            unsigned piece, uint64_t kept_bytes)
 {
     g_autofree uint8_t *buffer = g_malloc(piece);
     g_autoptr(RestoreOrder) order = NULL;
     g_autoptr(GError) error = NULL;
 
-    open_archive(f);
+    /* An archive can be expected of once. */
+    archive_fixture_open(f);
     order = restore_order_new(f->archive, f->index, 5, from, to, kept_bytes,
                               &error);
     g_assert_no_error(error);
@@ -94,18 +53,18 @@ static void test_any(void)
     static const uint64_t kept[] = { 0, 2 << 20, UINT64_MAX };
 
     for (unsigned i = 0; i < 2 * G_N_ELEMENTS(orders); i++) {
-        Fixture *f = fixture_new(orders[i / 2], i % 2);
+        ArchiveFixture f = archive_fixture_new(SIZE, orders[i / 2], i % 2);
 
         for (unsigned k = 0; k < G_N_ELEMENTS(kept); k++) {
-            check_read(f, 0, SIZE, 1000000, kept[k]);
-            check_read(f, 1234567, 20000001, 30001, kept[k]);
-            check_read(f, SIZE - 1, SIZE, 1, kept[k]);
+            check_read(&f, 0, SIZE, 1000000, kept[k]);
+            check_read(&f, 1234567, 20000001, 30001, kept[k]);
+            check_read(&f, SIZE - 1, SIZE, 1, kept[k]);
         }
-        fixture_free(f);
+        archive_fixture_clear(&f);
     }
 }
 
-static uint64_t archive_bytes(const Fixture *f)
+static uint64_t archive_bytes(const ArchiveFixture *f)
 {
     return io_input_bytes(restore_archive_input(f->archive));
 }
@@ -114,45 +73,45 @@ static uint64_t archive_bytes(const Fixture *f)
 static void test_once(void)
 {
     for (unsigned i = 0; i < 2 * G_N_ELEMENTS(orders); i++) {
-        Fixture *f = fixture_new(orders[i / 2], i % 2);
-        uint64_t bytes = check_read(f, 0, SIZE, 1 << 20, UINT64_MAX);
+        ArchiveFixture f = archive_fixture_new(SIZE, orders[i / 2], i % 2);
+        uint64_t bytes = check_read(&f, 0, SIZE, 1 << 20, UINT64_MAX);
 
-        g_assert_cmpuint(bytes, <=, archive_bytes(f));
+        g_assert_cmpuint(bytes, <=, archive_bytes(&f));
         /* Only the one that is in order needs none. */
-        bytes = check_read(f, 0, SIZE, 1 << 20, 0);
-        g_assert_true((bytes <= archive_bytes(f)) ==
+        bytes = check_read(&f, 0, SIZE, 1 << 20, 0);
+        g_assert_true((bytes <= archive_bytes(&f)) ==
                       (orders[i / 2] == forward));
-        fixture_free(f);
+        archive_fixture_clear(&f);
     }
 }
 
 /* With less memory extents are read again, but not for each cluster. */
 static void test_amount(void)
 {
-    Fixture *f = fixture_new(strided, true);
-    uint64_t whole = check_read(f, 0, SIZE, 1 << 20, UINT64_MAX);
-    uint64_t quarter = check_read(f, 0, SIZE, 1 << 20, whole / 4);
-    uint64_t half = check_read(f, 0, SIZE, 1 << 20, whole / 2);
+    ArchiveFixture f = archive_fixture_new(SIZE, strided, true);
+    uint64_t whole = check_read(&f, 0, SIZE, 1 << 20, UINT64_MAX);
+    uint64_t quarter = check_read(&f, 0, SIZE, 1 << 20, whole / 4);
+    uint64_t half = check_read(&f, 0, SIZE, 1 << 20, whole / 2);
 
     g_assert_cmpuint(half, <=, 3 * whole);
     g_assert_cmpuint(quarter, <=, 5 * whole);
     g_assert_cmpuint(quarter, >, half);
-    fixture_free(f);
+    archive_fixture_clear(&f);
     /* Of a plain one never more than the blocks that are wanted. */
-    f = fixture_new(strided, false);
-    g_assert_cmpuint(check_read(f, 0, SIZE, 1 << 20, 0), <=,
-                     2 * archive_bytes(f));
-    fixture_free(f);
+    f = archive_fixture_new(SIZE, strided, false);
+    g_assert_cmpuint(check_read(&f, 0, SIZE, 1 << 20, 0), <=,
+                     2 * archive_bytes(&f));
+    archive_fixture_clear(&f);
 }
 
 /* A range needs no more than the extents that hold it. */
 static void test_range(void)
 {
-    Fixture *f = fixture_new(forward, true);
+    ArchiveFixture f = archive_fixture_new(SIZE, forward, true);
 
-    g_assert_cmpuint(check_read(f, 0, 65536, 65536, UINT64_MAX), <=,
+    g_assert_cmpuint(check_read(&f, 0, 65536, 65536, UINT64_MAX), <=,
                      VMA_EXTENT_MAX_BYTES);
-    fixture_free(f);
+    archive_fixture_clear(&f);
 }
 
 int main(int argc, char **argv)

@@ -7,7 +7,6 @@
 
 #include "archive.h"
 #include "restore/random.h"
-#include "restore/scan.h"
 #include "vma/header.h"
 
 /* More extents than are kept. */
@@ -16,11 +15,7 @@
 #define SIZE ((uint64_t)CLUSTERS * VMA_CLUSTER_BYTES - 3000)
 
 typedef struct Fixture {
-    char *folder;
-    char *path;
-    uint8_t *content;           /* of the device, padded to whole clusters */
-    RestoreArchive *archive;
-    VmaIndex *index;
+    ArchiveFixture a;
     RestoreRandom *random;
 } Fixture;
 
@@ -28,27 +23,15 @@ static Fixture *fixture_new(void)
 {
     Fixture *f = g_new0(Fixture, 1);
 
-    f->folder = make_folder();
-    f->path = g_build_filename(f->folder, "a.vma", NULL);
-    f->content = g_malloc0((size_t)CLUSTERS * VMA_CLUSTER_BYTES);
-    write_archive(f->path, SIZE, f->content);
-    f->archive = restore_archive_new(f->path, NULL);
-    g_assert_nonnull(f->archive);
-    f->index = restore_scan(f->archive, NULL);
-    g_assert_nonnull(f->index);
-    f->random = restore_random_new(f->archive, f->index, EXTENTS);
+    f->a = archive_fixture_new(SIZE, archive_both_ends, false);
+    f->random = restore_random_new(f->a.archive, f->a.index, EXTENTS);
     return f;
 }
 
 static void fixture_free(Fixture *f)
 {
     restore_random_free(f->random);
-    vma_index_free(f->index);
-    restore_archive_free(f->archive);
-    remove_folder(f->folder);
-    g_free(f->content);
-    g_free(f->path);
-    g_free(f->folder);
+    archive_fixture_clear(&f->a);
     g_free(f);
 }
 
@@ -59,14 +42,14 @@ static void check_read(Fixture *f, uint64_t offset, size_t bytes)
 
     restore_random_read(f->random, 5, offset, buffer, bytes, &error);
     g_assert_no_error(error);
-    g_assert_cmpmem(buffer, bytes, f->content + offset, bytes);
+    g_assert_cmpmem(buffer, bytes, f->a.content + offset, bytes);
 }
 
 static uint64_t archive_bytes(const Fixture *f)
 {
     uint64_t bytes;
 
-    g_assert_true(restore_scan_size(f->archive, &bytes));
+    g_assert_true(restore_scan_size(f->a.archive, &bytes));
     return bytes;
 }
 
@@ -101,7 +84,7 @@ static void test_amount(void)
 
 static void flip(const Fixture *f, uint64_t offset)
 {
-    int fd = open(f->path, O_RDWR);
+    int fd = open(f->a.path, O_RDWR);
     uint8_t byte;
 
     g_assert_cmpint(pread(fd, &byte, 1, offset), ==, 1);
@@ -113,7 +96,7 @@ static void flip(const Fixture *f, uint64_t offset)
 /* Where the stored blocks of a cluster begin. */
 static uint64_t offset_of(const Fixture *f, uint32_t cluster, VmaPlace *place)
 {
-    g_assert_true(vma_index_find(f->index, 5, cluster, place));
+    g_assert_true(vma_index_find(f->a.index, 5, cluster, place));
     return place->extent_offset + sizeof(VmaExtentHeader) +
            place->first_block * VMA_BLOCK_BYTES;
 }
@@ -137,7 +120,7 @@ static void test_flipped(void)
 
     flip(f, offset_of(f, 100, &bad) + 5000);
     for (unsigned i = 0; i < CLUSTERS; i++) {
-        if (vma_index_find(f->index, 5, i, &place) &&
+        if (vma_index_find(f->a.index, 5, i, &place) &&
             place.extent == bad.extent) {
             read_fails(f, i, BACKUP_ERROR_DAMAGED);
         } else {
@@ -173,7 +156,7 @@ static void test_changed(void)
 
     flip(f, place.extent_offset + 60);
     read_fails(f, 100, BACKUP_ERROR_DAMAGED);
-    g_assert_cmpint(truncate(f->path, offset), ==, 0);
+    g_assert_cmpint(truncate(f->a.path, offset), ==, 0);
     flip(f, place.extent_offset + 60);
     read_fails(f, 100, BACKUP_ERROR_INCOMPLETE);
     fixture_free(f);
@@ -196,7 +179,7 @@ static void test_scan_cut(void)
     RestoreEndMark end_mark;
     VmaPlace place;
 
-    g_assert_true(restore_scan_end_mark(f->archive, &end_mark, NULL));
+    g_assert_true(restore_scan_end_mark(f->a.archive, &end_mark, NULL));
     g_assert_cmpint(end_mark, ==, RESTORE_END_MARK_THERE);
     offset_of(f, 100, &place);
     const uint64_t cuts[] = {
@@ -206,9 +189,9 @@ static void test_scan_cut(void)
         place.extent_offset,
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(cuts); i++) {
-        g_assert_cmpint(truncate(f->path, cuts[i]), ==, 0);
-        scan_fails(f->path, BACKUP_ERROR_INCOMPLETE);
-        g_assert_true(restore_scan_end_mark(f->archive, &end_mark, NULL));
+        g_assert_cmpint(truncate(f->a.path, cuts[i]), ==, 0);
+        scan_fails(f->a.path, BACKUP_ERROR_INCOMPLETE);
+        g_assert_true(restore_scan_end_mark(f->a.archive, &end_mark, NULL));
         g_assert_cmpint(end_mark, ==, RESTORE_END_MARK_MISSING);
     }
     fixture_free(f);
