@@ -283,7 +283,7 @@ VmaIndex *restore_scan(const RestoreArchive *archive, GError **error)
         index = io_input_find_frames(input, &wrong)
                 ? scan_any(archive, true, &wrong) : NULL;
     }
-    if (index) {
+    if (!wrong) {
         return index;
     }
     explain_end(archive, &wrong);
