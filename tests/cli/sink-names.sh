@@ -22,3 +22,10 @@ for letter in n / %; do
     done
     rm -r out
 done
+
+# A disk and a configuration that would be one file of a folder.
+echo 'name: x' > conf
+"$VMA_DUMP" a=disk.raw -c conf=disk-a.raw > stream 2> err || fail "no stream"
+expect_exit 1 "$VMA_SINK" --format=raw -o folder < stream
+expect_message "would both be the file 'disk-a.raw'"
+expect_no_file folder folder.*

@@ -134,8 +134,14 @@ cmp a.raw new.raw || fail "another disk"
 targets "format=raw:0:drive-scsi0=$T/new.raw"
 [ $code = 2 ] || fail "exit code $code: $(cat err)"
 expect_message "has no disk 'drive-scsi1'"
-targets 'nonsense'
-[ $code = 2 ] || fail "exit code $code: $(cat err)"
+for line in nonsense 'format=raw' 'cache=unsafe:cache=unsafe:0:drive-scsi0=x' \
+    'throttling.bps=0:0:drive-scsi0=x' 'throttling.bps=1k:0:drive-scsi0=x' \
+    '0:drive-scsi0' '0:drive-scsi0=' '0:=x' '2:drive-scsi0=x' 'skip='; do
+    targets "$line"
+    [ $code = 2 ] || fail "$line: exit code $code: $(cat err)"
+    expect_message 'the map of targets: '
+    expect_no_file folder
+done
 targets "format=qcow2:1:drive-scsi0=$T/b.raw" 'skip=drive-scsi1'
 [ $code = 1 ] || fail "exit code $code: $(cat err)"
 ! pgrep -f "qemu-nbd.*$T" > /dev/null || fail "a server is left"
