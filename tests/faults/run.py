@@ -6,7 +6,8 @@ usage: run.py [-n COUNT] [-s SEED] [NAME...]
 
 NAME is one of power, errors, kills, chain; all of them by default.  COUNT is for
 how many faults each kind of those that are random gets.  Speaks TAP, and prints
-a table at the end, that of tests/README.md.  B is the build folder.
+a table at the end, that of tests/README.md; Ctrl-C ends it early, with what was
+counted.  B is the build folder.
 """
 
 import argparse
@@ -25,13 +26,15 @@ NAMES = ('power', 'errors', 'kills', 'chain')
 
 
 def run(name, args):
-    """Returns the Tally of a module"""
+    """Returns the Tally of a module, and whether that is all of it"""
     result = tally.Tally()
     try:
         importlib.import_module(name).test(result, args.count, args.seed)
+    except KeyboardInterrupt:
+        return result, False
     except Exception:   # pylint: disable=broad-except
         result.bad(name, 'lie', traceback.format_exc())
-    return result
+    return result, True
 
 
 def main():
@@ -47,7 +50,7 @@ def main():
     print('TAP version 13')
     for name in args.names:
         start = time.monotonic()
-        result = run(name, args)
+        result, complete = run(name, args)
         for kind in result.counts:
             number += 1
             failures = [text for at, text in result.failures if at == kind]
@@ -61,9 +64,12 @@ def main():
             number += 1
             print('ok %d - %s # SKIP %s' % (number, kind, reason))
         print('# %s took %.0f s' % (name, time.monotonic() - start))
+        if not complete:
+            print('Bail out! interrupted; until then:')
+            break
     print('1..%d' % number)
     print('\n'.join('# ' + line for line in total.table().split('\n')))
-    return 1 if total.failures or not number else 0
+    return 1 if total.failures or not number or not complete else 0
 
 
 if __name__ == '__main__':
