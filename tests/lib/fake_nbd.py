@@ -3,7 +3,7 @@
 """
 An NBD server on a unix socket that misbehaves as it is told, to one client, and
 then exits.  The disk is the file FILE.  Every request is logged, a line each:
-read or status, offset, length.
+read or status, offset, length; those of a second connection to LOG.2 and so on.
 """
 import argparse
 import os
@@ -44,7 +44,8 @@ class Server:
                                         len(data)) + data)
 
     def go(self):
-        self.reply(GO, INFO, struct.pack('>HQH', 0, self.size, 3))
+        flags = 3 | (1 << 8 if self.options.clients > 1 else 0)
+        self.reply(GO, INFO, struct.pack('>HQH', 0, self.size, flags))
         if self.options.most:
             self.reply(GO, INFO, struct.pack('>HIII', 3, 1, 512,
                                              self.options.most))
@@ -118,9 +119,11 @@ class Server:
             payload += struct.pack('>II', *map(int, extent.split(':')))
         self.chunk(handle, 5, payload)
 
-    def run(self):
+    def run(self, waiting, ready):
         self.negotiate()
+        os.close(ready)
         while True:
+            os.read(waiting, 1)
             _, _, kind, handle, offset, length = struct.unpack(
                 '>IHHQQI', self.take(28))
             if kind == DISCONNECT:
@@ -145,6 +148,9 @@ def main():
     parser.add_argument('--what', help='hang, close, half, garbage or error '
                         'instead of an answer to a read')
     parser.add_argument('--after', type=int, default=0, help='so many reads')
+    parser.add_argument('--clients', type=int, default=1, help='take so many '
+                        'at once; only the last one finds misbehaviour')
+    parser.add_argument('--other-size', type=int, help='for the last one')
     parser.add_argument('--silent', action='store_true', help='do not greet')
     parser.add_argument('file')
     parser.add_argument('socket')
@@ -152,13 +158,31 @@ def main():
 
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(options.socket + '.new')
-    listener.listen(1)
+    listener.listen(16)
     # Who sees the name can connect.
     os.rename(options.socket + '.new', options.socket)
-    client = listener.accept()[0]
-    if options.silent:
-        time.sleep(60)
-    Server(client, options).run()
+    serve(listener, options)
+
+
+def serve(listener, options):
+    """All but the last client get processes of their own, and no answer to a
+    read before the last one is ready."""
+    log, what, silent = options.log, options.what, options.silent
+    waiting, ready = os.pipe()
+    for number in range(1, options.clients + 1):
+        last = number == options.clients
+        client = listener.accept()[0]
+        if not last and os.fork():
+            client.close()
+            continue
+        options.log = log if number == 1 else '%s.%d' % (log, number)
+        options.what = what if last else None
+        options.size = last and options.other_size or options.size
+        if silent and last:
+            os.close(ready)
+            time.sleep(60)
+        Server(client, options).run(waiting, ready)
+        return
 
 
 if __name__ == '__main__':

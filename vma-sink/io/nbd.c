@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -31,7 +30,7 @@ void io_nbd_set_error(const IoNbd *nbd, GError **error)
     g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "%s", shown->str);
 }
 
-static bool is_lost(const IoNbd *nbd)
+bool io_nbd_is_lost(const IoNbd *nbd)
 {
     return nbd_aio_is_dead(nbd->handle) || nbd_aio_is_closed(nbd->handle);
 }
@@ -41,35 +40,30 @@ const char *io_nbd_strerror(int errnum)
     return errnum == ENOTCONN ? CLOSED : g_strerror(errnum);
 }
 
-bool io_nbd_serve(IoNbd *nbd, bool wait, GError **error)
+struct pollfd io_nbd_wanted(const IoNbd *nbd)
 {
-    struct pollfd pfd = { .fd = nbd_aio_get_fd(nbd->handle) };
+    unsigned direction = nbd_aio_get_direction(nbd->handle);
+
+    return (struct pollfd) {
+        .fd = nbd_aio_get_fd(nbd->handle),
+        .events = (direction & LIBNBD_AIO_DIRECTION_READ ? POLLIN : 0) |
+                  (direction & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0),
+    };
+}
+
+/*
+ * One direction only, for it may change what the other one would mean.  A
+ * connection that broke has the state machine find that out.
+ */
+bool io_nbd_advance(IoNbd *nbd, int revents, GError **error)
+{
     unsigned direction = nbd_aio_get_direction(nbd->handle);
     int result = 0;
 
-    if (io_interrupted(error)) {
-        return false;
+    if (revents == 0) {
+        return true;
     }
-    if (is_lost(nbd)) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, CLOSED);
-        return false;
-    }
-    pfd.events = (direction & LIBNBD_AIO_DIRECTION_READ ? POLLIN : 0) |
-                 (direction & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0);
-    result = poll(&pfd, 1, wait ? -1 : 0);
-    if (result < 0 && errno != EINTR) {
-        backup_error_set_errno(error, errno, "cannot poll");
-        return false;
-    }
-    if (result <= 0) {
-        return true;            /* nothing, or a signal: see above */
-    }
-    /*
-     * One of them only, for it may change what the other one would mean.  A
-     * connection that broke has the state machine find that out.
-     */
-    result = 0;
-    if (direction & LIBNBD_AIO_DIRECTION_READ && pfd.revents & ~POLLOUT) {
+    if (direction & LIBNBD_AIO_DIRECTION_READ && revents & ~POLLOUT) {
         result = nbd_aio_notify_read(nbd->handle);
     } else if (direction & LIBNBD_AIO_DIRECTION_WRITE) {
         result = nbd_aio_notify_write(nbd->handle);
@@ -79,6 +73,28 @@ bool io_nbd_serve(IoNbd *nbd, bool wait, GError **error)
         return false;
     }
     return true;
+}
+
+bool io_nbd_serve(IoNbd *nbd, bool wait, GError **error)
+{
+    struct pollfd pfd;
+    int result;
+
+    if (io_interrupted(error)) {
+        return false;
+    }
+    if (io_nbd_is_lost(nbd)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, CLOSED);
+        return false;
+    }
+    pfd = io_nbd_wanted(nbd);
+    result = poll(&pfd, 1, wait ? -1 : 0);
+    if (result < 0 && errno != EINTR) {
+        backup_error_set_errno(error, errno, "cannot poll");
+        return false;
+    }
+    /* Nothing, or a signal: see above. */
+    return result <= 0 || io_nbd_advance(nbd, pfd.revents, error);
 }
 
 /*
@@ -103,10 +119,12 @@ static void keep_alive(const IoNbd *nbd)
  * The URI is the user's own, so it may name files with keys.  The end of an
  * export may be no whole block, which the server may let us use or not.
  */
-static bool begin(IoNbd *nbd, bool extents, GError **error)
+bool io_nbd_begin(IoNbd *nbd, const char *uri, bool extents, GError **error)
 {
     GError *local = NULL;
 
+    nbd->uri = g_strdup(uri);
+    nbd->name = io_nbd_uri_without_password(uri);
     nbd->handle = nbd_create();
     if (nbd->handle &&
         nbd_set_uri_allow_local_file(nbd->handle, true) == 0 &&
@@ -124,19 +142,25 @@ static bool begin(IoNbd *nbd, bool extents, GError **error)
     return false;
 }
 
-bool io_nbd_open(IoNbd *nbd, const char *uri, bool extents, GError **error)
+bool io_nbd_is_open(IoNbd *nbd)
 {
-    nbd->uri = g_strdup(uri);
-    nbd->name = io_nbd_uri_without_password(uri);
-    if (!begin(nbd, extents, error)) {
+    if (!nbd_aio_is_ready(nbd->handle)) {
         return false;
     }
-    while (!nbd_aio_is_ready(nbd->handle)) {
+    keep_alive(nbd);
+    return true;
+}
+
+bool io_nbd_open(IoNbd *nbd, const char *uri, bool extents, GError **error)
+{
+    if (!io_nbd_begin(nbd, uri, extents, error)) {
+        return false;
+    }
+    while (!io_nbd_is_open(nbd)) {
         if (!io_nbd_serve(nbd, true, error)) {
             return false;
         }
     }
-    keep_alive(nbd);
     return true;
 }
 

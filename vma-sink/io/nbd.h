@@ -11,6 +11,7 @@
 
 #include <glib.h>
 #include <libnbd.h>
+#include <poll.h>
 #include <stdbool.h>
 
 typedef struct IoNbd {
@@ -27,6 +28,10 @@ typedef struct IoNbd {
  */
 bool io_nbd_open(IoNbd *nbd, const char *uri, bool extents, GError **error);
 
+/* The same without waiting: io_nbd_is_open() tells of the end. */
+bool io_nbd_begin(IoNbd *nbd, const char *uri, bool extents, GError **error);
+bool io_nbd_is_open(IoNbd *nbd);
+
 /* No callback comes after this.  NBD may be all zeroes. */
 void io_nbd_close(IoNbd *nbd);
 
@@ -35,6 +40,16 @@ void io_nbd_close(IoNbd *nbd);
  * WAIT.  False: the connection is of no more use, or a signal came.
  */
 bool io_nbd_serve(IoNbd *nbd, bool wait, GError **error);
+
+/*
+ * The two halves of that, for who waits for several: what to poll for, and what
+ * is done about its result.
+ */
+struct pollfd io_nbd_wanted(const IoNbd *nbd);
+bool io_nbd_advance(IoNbd *nbd, int revents, GError **error);
+
+/* Nothing more can come of this connection. */
+bool io_nbd_is_lost(const IoNbd *nbd);
 
 /* What a request ended with, in words. */
 const char *io_nbd_strerror(int errnum);

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads an NBD export.  One thread, one connection, and a ring of buffers, each
- * for a chunk of the disk: the server fills them in any order, and they are
- * sent in the order of the disk, straight from where they were received.  While
- * the stream's reader stalls nothing new is asked for.
+ * Reads an NBD export.  One thread, some connections (nbd-links.h), and a ring
+ * of buffers, each for a chunk of the disk: the server fills them in any order,
+ * and they are sent in the order of the disk, straight from where they were
+ * received.  While the stream's reader stalls nothing new is asked for.
  *
  * A QEMU that can't get rid of an answer can't pause its disk either, which much
  * of what is done to a machine makes necessary.  So all that was asked for of a
  * QEMU's snapshot is received before anything is sent that may block.
  *
  * Where the server tells which parts are zeroes ("base:allocation") those are
- * not read.  It is asked for this in between, when it is needed to go on.
+ * not read.  It is asked for this in between, when it is needed to go on, on the
+ * first connection.  All other requests go to the one that has the least to do.
  */
 #include "source/nbd.h"
 
@@ -21,6 +22,7 @@
 #include "io/io.h"
 #include "io/nbd.h"
 #include "io/nbd-uri.h"
+#include "source/nbd-links.h"
 #include "source/zero-map.h"
 
 /*
@@ -32,6 +34,12 @@
 #define CHUNK_CLUSTERS 4u
 #define CHUNK_BYTES (CHUNK_CLUSTERS * BACKUP_CLUSTER_BYTES)
 #define DEPTH 16u
+/*
+ * A server that works on one request of a connection at a time is so many times
+ * as fast, and one that encrypts uses more processors.  QEMU, qemu-nbd and
+ * nbdkit without TLS are as fast with one, and as busy.
+ */
+#define CONNECTIONS 4u
 G_STATIC_ASSERT(CHUNK_CLUSTERS <= WIRE_DATA_MAX_CLUSTERS);
 /* How much of the disk to ask about at once. */
 #define STATUS_BYTES (UINT64_C(2) << 30)
@@ -41,7 +49,7 @@ G_STATIC_ASSERT(CHUNK_CLUSTERS <= WIRE_DATA_MAX_CLUSTERS);
  */
 #define DISCARD_CLUSTERS 64u
 #define DISCARD_MAX_CLUSTERS 16384u
-#define DISCARDS_AT_ONCE 16
+#define DISCARDS_AT_ONCE 16u
 /* The protocol knows no smaller block; smaller requests would be too many. */
 #define MIN_REQUEST_BYTES 512u
 
@@ -57,7 +65,7 @@ typedef struct Slot {
 typedef struct NbdDisk {
     Disk disk;
     /* Set while connecting, never changed. */
-    IoNbd nbd;
+    NbdLinks links;
     uint32_t request_bytes;     /* most to ask for at once */
     bool snapshot;              /* see DiskOptions */
     bool whole_answers;         /* to reads */
@@ -76,12 +84,13 @@ typedef struct NbdDisk {
 /* What the server says of the export and of what it can do. */
 static bool learn(NbdDisk *n, GError **error)
 {
-    int64_t bytes = nbd_get_size(n->nbd.handle);
-    int64_t block = nbd_get_block_size(n->nbd.handle, LIBNBD_SIZE_MINIMUM);
-    int64_t most = nbd_get_block_size(n->nbd.handle, LIBNBD_SIZE_MAXIMUM);
+    IoNbd *nbd = &n->links.links[0];
+    int64_t bytes = nbd_get_size(nbd->handle);
+    int64_t block = nbd_get_block_size(nbd->handle, LIBNBD_SIZE_MINIMUM);
+    int64_t most = nbd_get_block_size(nbd->handle, LIBNBD_SIZE_MAXIMUM);
 
     if (bytes < 0) {
-        io_nbd_set_error(&n->nbd, error);
+        io_nbd_set_error(nbd, error);
         return false;
     }
     n->disk.source_bytes = bytes;
@@ -95,7 +104,7 @@ static bool learn(NbdDisk *n, GError **error)
         return false;
     }
     n->request_bytes = most;
-    if (nbd_can_meta_context(n->nbd.handle,
+    if (nbd_can_meta_context(nbd->handle,
                              LIBNBD_CONTEXT_BASE_ALLOCATION) > 0) {
         n->map = zero_map_new(bytes);
     }
@@ -145,6 +154,7 @@ static int on_status_end(void *opaque, int *error)
 /* Called when the map does not reach as far as the next cluster. */
 static bool ask_status(NbdDisk *n, GError **error)
 {
+    IoNbd *nbd = &n->links.links[0];
     uint64_t from = zero_map_known_bytes(n->map);
     nbd_extent_callback extents = {
         .callback = on_extents, .user_data = n,
@@ -155,10 +165,10 @@ static bool ask_status(NbdDisk *n, GError **error)
 
     n->status_asked = true;
     n->status_from = from;
-    if (nbd_aio_block_status(n->nbd.handle,
+    if (nbd_aio_block_status(nbd->handle,
                              MIN(n->disk.source_bytes - from, STATUS_BYTES),
                              from, extents, end, 0) < 0) {
-        io_nbd_set_error(&n->nbd, error);
+        io_nbd_set_error(nbd, error);
         return false;
     }
     return true;
@@ -200,14 +210,15 @@ static int on_piece(void *opaque, const void *data, size_t bytes,
 static bool ask_read(NbdDisk *n, void *buffer, uint32_t bytes, uint64_t offset,
                      nbd_completion_callback end, GError **error)
 {
+    IoNbd *nbd = nbd_links_idlest(&n->links);
     nbd_chunk_callback piece = { .callback = on_piece };
     int64_t cookie = n->whole_answers
-        ? nbd_aio_pread_structured(n->nbd.handle, buffer, bytes, offset, piece,
+        ? nbd_aio_pread_structured(nbd->handle, buffer, bytes, offset, piece,
                                    end, LIBNBD_CMD_FLAG_DF)
-        : nbd_aio_pread(n->nbd.handle, buffer, bytes, offset, end, 0);
+        : nbd_aio_pread(nbd->handle, buffer, bytes, offset, end, 0);
 
     if (cookie < 0) {
-        io_nbd_set_error(&n->nbd, error);
+        io_nbd_set_error(nbd, error);
         return false;
     }
     return true;
@@ -273,12 +284,12 @@ static bool receive(NbdDisk *n, uint64_t done, uint64_t clusters,
             return false;
         }
         ready = n->used > 0 ? slot->pending == 0 : n->next > done;
-        if (n->snapshot && nbd_aio_in_flight(n->nbd.handle) > 0) {
+        if (n->snapshot && nbd_links_in_flight(&n->links) > 0) {
             ready = false;
         }
         /* Keeps the server busy; one that owes us nothing may have gone. */
-        if (nbd_aio_in_flight(n->nbd.handle) > 0 &&
-            !io_nbd_serve(&n->nbd, !ready, error)) {
+        if (nbd_links_in_flight(&n->links) > 0 &&
+            !nbd_links_serve(&n->links, !ready, error)) {
             return false;
         }
     } while (!ready);
@@ -291,10 +302,10 @@ static bool receive(NbdDisk *n, uint64_t done, uint64_t clusters,
 }
 
 /* Until no more requests than this are under way. */
-static bool await(NbdDisk *n, int requests, GError **error)
+static bool await(NbdDisk *n, unsigned requests, GError **error)
 {
-    while (nbd_aio_in_flight(n->nbd.handle) > requests) {
-        if (!io_nbd_serve(&n->nbd, true, error)) {
+    while (nbd_links_in_flight(&n->links) > requests) {
+        if (!nbd_links_serve(&n->links, true, error)) {
             return false;
         }
     }
@@ -313,13 +324,14 @@ static bool discard(NbdDisk *n, uint64_t done, GError **error)
         return true;
     }
     while (n->kept < done) {
+        IoNbd *nbd = nbd_links_idlest(&n->links);
         uint64_t count = MIN(done - n->kept, DISCARD_MAX_CLUSTERS);
         nbd_completion_callback end = { .callback = on_discarded };
 
-        if (nbd_aio_trim(n->nbd.handle,
+        if (nbd_aio_trim(nbd->handle,
                          backup_run_bytes(n->disk.source_bytes, n->kept, count),
                          n->kept * BACKUP_CLUSTER_BYTES, end, 0) < 0) {
-            io_nbd_set_error(&n->nbd, error);
+            io_nbd_set_error(nbd, error);
             return false;
         }
         n->kept += count;
@@ -378,7 +390,7 @@ static bool export_send(Disk *disk, DiskSender *sender, GError **error)
         return false;
     }
     /* Only polite; what was received is all that counts. */
-    (void)nbd_aio_disconnect(n->nbd.handle, 0);
+    nbd_links_disconnect(&n->links);
     return true;
 }
 
@@ -387,7 +399,7 @@ static void export_free(Disk *disk)
 {
     NbdDisk *n = (NbdDisk *)disk;
 
-    io_nbd_close(&n->nbd);
+    nbd_links_close(&n->links);
     for (unsigned i = 0; i < DEPTH; i++) {
         g_free(n->slots[i].buffer);
     }
@@ -414,7 +426,8 @@ Disk *nbd_disk_open(const char *uri, const DiskOptions *options,
     disk->kind = &export_kind;
     disk->name = options->name ? g_strdup(options->name)
                                : io_nbd_uri_without_password(uri);
-    if (!io_nbd_open(&n->nbd, uri, true, error) || !learn(n, error)) {
+    if (!nbd_links_open(&n->links, uri, error) || !learn(n, error) ||
+        !nbd_links_add(&n->links, CONNECTIONS, error)) {
         if (!io_interrupted(NULL)) {
             g_prefix_error(error, "cannot open '%s': ", disk->name);
         }
@@ -422,9 +435,11 @@ Disk *nbd_disk_open(const char *uri, const DiskOptions *options,
     }
     n->snapshot = options->snapshot;
     if (n->snapshot) {
-        n->discard = nbd_can_trim(n->nbd.handle) > 0;
+        struct nbd_handle *first = n->links.links[0].handle;
+
+        n->discard = nbd_can_trim(first) > 0;
         /* Where it may answer in pieces, QEMU hangs up when one can't be read. */
-        n->whole_answers = nbd_can_df(n->nbd.handle) > 0;
+        n->whole_answers = nbd_can_df(first) > 0;
     }
     return g_steal_pointer(&disk);
 }
