@@ -17,6 +17,7 @@
 #include "source/command.h"
 #include "source/disk.h"
 #include "source/fleecing.h"
+#include "source/qemu-bitmaps.h"
 #include "source/qemu-nbd.h"
 #include "source/qemu.h"
 #include "wire/answer.h"
@@ -55,6 +56,7 @@ static char *opt_fsfreeze;
 static char *opt_method;
 static char *opt_fleecing;
 static char *opt_fleecing_size;
+static char *opt_bitmap;
 static gboolean opt_any_content;
 static gboolean opt_force_share;
 static char *opt_to;
@@ -110,6 +112,10 @@ static const GOptionEntry entries[] = {
       "With --qmp: pipe (QEMU writes the stream, which takes qemu-patch), nbd "
       "(vma-dump reads from any QEMU since 7.2, which takes --fleecing), or "
       "auto: with --fleecing whichever QEMU can do, else pipe", "HOW" },
+    { "bitmap", 0, 0, G_OPTION_ARG_STRING, &opt_bitmap,
+      "With --qmp: leave a dirty bitmap NAME on each disk, which has what the "
+      "guest writes from the start of this backup on; takes the method nbd",
+      "NAME" },
     PROGRESS_OPTION,
     { NULL },
 };
@@ -343,6 +349,7 @@ static bool dump_qemu_nbd(const QemuOptions *options, BackupInfo *info,
     /* Connections that are open, and not read from, would hold QEMU up. */
     g_ptr_array_set_size(list, 0);
     qemu_nbd_finish(qemu, &local);
+    qemu_nbd_settle(qemu, *stored, &local);
     if (!local) {
         local = g_steal_pointer(&images.left);
     } else if (images.left) {
@@ -361,7 +368,7 @@ static bool choose_method(Qmp **qmp, bool *nbd, GError **error)
 {
     bool has_backup;
 
-    *nbd = g_strcmp0(opt_method, "nbd") == 0;
+    *nbd = g_strcmp0(opt_method, "nbd") == 0 || opt_bitmap;
     if (*nbd || !opt_fleecing || g_strcmp0(opt_method, "pipe") == 0) {
         return true;
     }
@@ -407,6 +414,7 @@ static bool dump_qemu(Command *command, Progress *progress, bool *stored,
         .answer_seconds = opt_answer_timeout,
         .done = stored,
         .fleecing = opt_fleecing,
+        .bitmap = opt_bitmap,
     };
     bool nbd;
 
@@ -439,6 +447,15 @@ static bool verify_qemu_options(GError **error)
     } else if (nbd && !opt_fleecing) {
         cli_set_usage(error, "--method=nbd needs a folder for what the guest "
                       "overwrites meanwhile: --fleecing FOLDER");
+    } else if (opt_bitmap && g_strcmp0(opt_method, "pipe") == 0) {
+        cli_set_usage(error, "--bitmap takes the method nbd");
+    } else if (opt_bitmap && !opt_fleecing) {
+        cli_set_usage(error, "--bitmap takes the method nbd, and that a folder "
+                      "for what the guest overwrites meanwhile: --fleecing "
+                      "FOLDER");
+    } else if (opt_bitmap && !qemu_bitmaps_name_is_valid(opt_bitmap)) {
+        cli_set_usage(error, "'%s' can't be the name of a dirty bitmap",
+                      opt_bitmap);
     } else if (opt_fleecing_size && !opt_fleecing) {
         cli_set_usage(error, "--fleecing-size needs --fleecing");
     } else {
@@ -455,9 +472,9 @@ static bool verify_options(char **images, GError **error)
         cli_set_usage(error, "--qmp and '%s' can't be combined", *images);
     } else if (!opt_qmp && (opt_devices || opt_speed || opt_timeout != -1 ||
                             opt_fsfreeze || opt_method || opt_fleecing ||
-                            opt_fleecing_size)) {
+                            opt_fleecing_size || opt_bitmap)) {
         cli_set_usage(error, "--device, --speed, --timeout, --fsfreeze, "
-                      "--fleecing and --method need --qmp");
+                      "--fleecing, --bitmap and --method need --qmp");
     } else if (opt_qmp && (opt_any_content || opt_force_share)) {
         cli_set_usage(error, "%s and --qmp can't be combined",
                       opt_any_content ? "--any-content" : "--force-share");

@@ -57,10 +57,14 @@ expect_exit 1 dump_qmp --fleecing images
 expect_message '--method=nbd'
 expect_images 0
 
-# What can't be removed is said, also of a backup that is complete.
+# What can't be removed is said, and no failure of a backup that is complete.
 fake_qmp --refuse blockdev-del --errmsg 'is in use'
+expect_exit 0 dump_qmp --fleecing images
+expect_message "warning: the backup has not failed, but what it needed can't be \
+removed"
+fake_qmp --refuse blockdev-del --errmsg 'is in use' --end error
 expect_exit 1 dump_qmp --fleecing images
-expect_message "the backup is complete, and what it needed can't be removed"
+expect_message "and what it needed can't be removed from QEMU, which the next"
 
 fake_qmp
 expect_exit 1 dump_qmp --fleecing missing

@@ -537,3 +537,148 @@ def test_configs(t):
     dump = vm.dump('-c', t.raw('vm.conf', b'x')).start()
     dump.read()
     equal(dump.reader.configs, {'vm.conf': b'x'}, 'configs')
+
+
+# The dirty bitmap
+
+
+def bitmaps(vm, node='d0-node'):
+    """name -> (clusters that are marked, whether it is stored)"""
+    for info in vm.qmp.cmd('query-named-block-nodes', flat=True):
+        if info['node-name'] == node:
+            return {b['name']: (b['count'] // CLUSTER, b['persistent'])
+                    for b in info.get('dirty-bitmaps', []) if 'name' in b}
+    raise AssertionError('no node ' + node)
+
+
+def test_bitmap(t):
+    """A bitmap has all that is written from the point in time on, and only
+    that; a qcow2 image keeps it."""
+    t.img('convert', '-O', 'qcow2', t.raw('a', pattern(SIZE)), t.path('b'))
+    vm = Host(t, '-object', 'iothread,id=io0', *disk('d0', t.path('a')),
+              *disk('d1', t.path('b'), 'qcow2', iothread='io0'))
+    for name in ('d0', 'd1'):
+        vm.io(name, 'write -q -P 1 0 1M')
+    dump = vm.dump('--bitmap=b').start()
+    for name, start in (('d0', 3), ('d1', 4)):
+        vm.io(name, 'write -q -P 2 %d 1' % (start * CLUSTER))
+        vm.io(name, 'write -q -P 2 %d 2' % (9 * CLUSTER - 1))
+    check('b' not in bitmaps(vm), 'it has its name too early')
+    dump.read()
+    check("bitmap of disk 'd0' will be gone" in dump.message, dump.message)
+    check("disk 'd1'" not in dump.message, dump.message)
+    check("bitmap 'b' begins with this backup" in dump.message, dump.message)
+    vm.clean()
+    equal(bitmaps(vm), {'b': (3, False)}, 'raw')
+    equal(bitmaps(vm, 'd1-node'), {'b': (3, True)}, 'qcow2')
+    vm.io('d1', 'write -q -P 2 0 128k')
+    equal(bitmaps(vm, 'd1-node'), {'b': (5, True)}, 'later writes')
+    vm.dump('--bitmap=c').start().read()
+    equal(bitmaps(vm), {'b': (3, False), 'c': (0, False)}, 'two')
+    vm.qmp.cmd('quit')
+    vm.process.wait(30)
+    info = subprocess.run([t.program('qemu-img'), 'info', t.path('b')],
+                          check=True, stdout=subprocess.PIPE).stdout
+    check(b'name: b\n' in info and b'name: c\n' in info, info)
+
+
+def test_bitmap_point_in_time(t):
+    """Of clusters that are each written once while backups start, those that
+    the backup has not are those that are in its bitmap."""
+    count = 2048
+    vm = Host(t, *disk('d0', t.raw('a', bytes(count * CLUSTER))))
+    written = []
+
+    def guest():
+        for number in range(count):
+            vm.io('d0', 'write -q -P 1 %d 512' % (number * CLUSTER))
+            written.append(number)
+
+    for name in ('b0', 'b1', 'b2'):
+        thread = threading.Thread(target=guest)
+        del written[:]
+        vm.io('d0', 'write -q -z 0 %d' % (count * CLUSTER))
+        thread.start()
+        while len(written) < 5:
+            time.sleep(0.001)
+        image = vm.dump('--bitmap=' + name).start().read()['d0']
+        thread.join()
+        there = sum(image[i * CLUSTER] for i in range(count))
+        check(0 < there < count, 'the guest wrote %d clusters' % there)
+        equal(bitmaps(vm)[name], (count - there, False), 'marked')
+        vm.clean()
+
+
+def test_bitmap_exists(t):
+    """A bitmap of that name is an error before anything happens, and left
+    alone; so is a name that can't be one."""
+    vm = Host(t, *disk('d0', t.raw('a', pattern(SIZE))),
+              *disk('d1', t.raw('b', pattern(SIZE))))
+    vm.qmp.cmd('block-dirty-bitmap-add', node='d1-node', name_='b')
+    vm.dump('--bitmap=b').fails("disk 'd1' has a dirty bitmap 'b' already")
+    vm.clean()
+    equal((bitmaps(vm), bitmaps(vm, 'd1-node')), ({}, {'b': (0, False)}),
+          'bitmaps')
+    vm.dump('--bitmap=b', '-d', 'd0').start().read()
+    equal(bitmaps(vm), {'b': (0, False)}, 'of another disk')
+    vm.dump('--bitmap=' + 'x' * 256).fails("can't be the name", 2)
+    vm.dump('--bitmap=vma-dump-x').fails("can't be the name", 2)
+
+
+def test_bitmap_taken_meanwhile(t):
+    """Where somebody makes a bitmap of that name while the backup runs, it is
+    complete, and vma-dump says that there is none of its own."""
+    vm, data = one_disk(t)
+    dump = vm.dump('--bitmap=b').start()
+    vm.qmp.cmd('block-dirty-bitmap-add', node='d0-node', name_='b')
+    dump.read_all()
+    equal(dump.wait(), 1, 'exit code')
+    check('the backup is complete, and there is no dirty bitmap' in
+          dump.message, dump.message)
+    vm.clean()
+    guest_writes(vm, data)
+    works(vm)
+    equal(list(bitmaps(vm)), ['b'], 'bitmaps')
+
+
+def test_bitmap_of_no_backup(t):
+    """Where the backup is not stored there is no bitmap, whatever has ended
+    it."""
+    vm, data = one_disk(t)
+    dump = vm.dump('--bitmap=b', '--speed=64K').start()
+    dump.process.send_signal(signal.SIGINT)
+    dump.fails('interrupted')
+    equal(bitmaps(vm), {}, 'interrupted')
+    dump = vm.dump('--bitmap=b', '--speed=64K').start()
+    dump.process.stdout.close()
+    dump.process.communicate(timeout=30)
+    equal(bitmaps(vm), {}, 'the reader has died')
+    for status in (0, 1, None):
+        dump = vm.dump('--answer', '--bitmap=b').start()
+        dump.read_all()
+        check('b' not in bitmaps(vm), 'it has its name too early')
+        if status is None:
+            dump.socket.shutdown(2)
+        else:
+            dump.answer(status, b'no space' if status else b'')
+        equal(dump.wait(), 5 if status is None else status, 'exit code')
+        equal(list(bitmaps(vm)), [] if status != 0 else ['b'], 'answered')
+        if status == 0:
+            vm.qmp.cmd('block-dirty-bitmap-remove', node='d0-node', name_='b')
+        vm.clean()
+    dump = vm.dump('--bitmap=b').start()
+    dump.process.kill()
+    dump.wait()
+    check('b' not in bitmaps(vm), 'killed')
+    guest_writes(vm, data)
+    works(vm)
+    equal(bitmaps(vm), {}, 'after the next one')
+
+
+def test_bitmap_method(t):
+    """A bitmap takes this method, also where QEMU has another one."""
+    vm, data = one_disk(t)
+    vm.dump('--bitmap=b', method='pipe').fails('takes the method nbd', 2)
+    check(vm.dump('--bitmap=b', method=None).start().read()['d0'] == data,
+          'contents')
+    equal(bitmaps(vm), {'b': (0, False)}, 'bitmaps')

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "backup/error.h"
+#include "cli/cli.h"
 
 #define PREFIX "vma-dump-"
 #define RELEASE_SECONDS 10
@@ -82,6 +83,11 @@ bool qemu_claim_index(const QemuClaim *c, QemuKind kind, const char *name,
     *index = strtoul(name + strlen(c->prefix) + 1, NULL, 10);
     same = qemu_claim_name(c, kind, *index);
     return strcmp(name, same) == 0;
+}
+
+bool qemu_claim_is_ours(const char *name)
+{
+    return g_str_has_prefix(name, PREFIX);
 }
 
 /* What there is */
@@ -272,6 +278,55 @@ static bool remove_sets(QemuClaim *c, GError **refusal, GError **error)
     return node != NULL;
 }
 
+/* Those of a node that are an earlier run's. */
+static bool remove_bitmaps_of(QemuClaim *c, JsonObject *node, GError **refusal,
+                              GError **error)
+{
+    const char *name = json_lines_get_string(node, "node-name");
+    JsonNode *member = json_object_get_member(node, "dirty-bitmaps");
+    JsonArray *bitmaps = name && member && JSON_NODE_HOLDS_ARRAY(member)
+                         ? json_node_get_array(member) : NULL;
+    unsigned index;
+
+    for (guint i = 0; bitmaps && i < json_array_get_length(bitmaps); i++) {
+        JsonNode *bitmap = json_array_get_element(bitmaps, i);
+        const char *called = JSON_NODE_HOLDS_OBJECT(bitmap)
+            ? json_lines_get_string(json_node_get_object(bitmap), "name")
+            : NULL;
+
+        if (owns(c, QEMU_BITMAP, called) &&
+            !qemu_claim_index(c, QEMU_BITMAP, called, &index) &&
+            !ask(c, "block-dirty-bitmap-remove",
+                 qmp_strings("node", name, "name", called, NULL), refusal,
+                 error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One that can't be removed does no harm, so they are not counted. */
+static bool remove_bitmaps(QemuClaim *c, GError **refusal, GError **error)
+{
+    JsonObject *arguments = json_object_new();
+    g_autoptr(JsonNode) answer = NULL;
+    JsonArray *nodes;
+
+    json_object_set_boolean_member(arguments, "flat", true);
+    answer = qmp_query(c->qmp, "query-named-block-nodes", arguments, error);
+    nodes = answer && JSON_NODE_HOLDS_ARRAY(answer)
+            ? json_node_get_array(answer) : NULL;
+    for (guint i = 0; nodes && i < json_array_get_length(nodes); i++) {
+        JsonNode *node = json_array_get_element(nodes, i);
+
+        if (JSON_NODE_HOLDS_OBJECT(node) &&
+            !remove_bitmaps_of(c, json_node_get_object(node), refusal, error)) {
+            return false;
+        }
+    }
+    return answer != NULL;
+}
+
 /*
  * The mark goes last, for it is what tells a later run that the server is ours.
  * Where somebody else exports on it, it is left to them.
@@ -321,6 +376,7 @@ static bool remove_some(QemuClaim *c, unsigned *left, GError **refusal,
         }
     }
     return remove_sets(c, refusal, error) &&
+           remove_bitmaps(c, refusal, error) &&
            stop_server(c, nodes, foreign, left, refusal, error);
 }
 
@@ -352,15 +408,19 @@ bool qemu_claim_release(QemuClaim *c, GError **error)
 
 void qemu_claim_extend_error(GError **error, const GError *reason)
 {
+    static const char text[] = "what it needed can't be removed from QEMU, "
+                               "which the next backup will try again";
     GError *before = *error;
 
+    if (!before) {
+        cli_note("warning: the backup has not failed, but %s: %s", text,
+                 reason->message);
+        return;
+    }
     *error = NULL;
     g_set_error(error, BACKUP_ERROR,
-                before && before->domain == BACKUP_ERROR
-                ? before->code : BACKUP_ERROR_FAILED,
-                "%s, and what it needed can't be removed from QEMU, which the "
-                "next backup will try again: %s",
-                before ? before->message : "the backup is complete",
-                reason->message);
-    g_clear_error(&before);
+                before->domain == BACKUP_ERROR ? before->code
+                                               : BACKUP_ERROR_FAILED,
+                "%s, and %s: %s", before->message, text, reason->message);
+    g_error_free(before);
 }

@@ -28,6 +28,7 @@ typedef enum QemuKind {
     QEMU_LIMIT = 'l',
     QEMU_FILE = 'f',
     QEMU_SERVER = 'm',          /* the NBD server's mark */
+    QEMU_BITMAP = 'b',          /* a dirty bitmap, see below */
 } QemuKind;
 
 typedef struct QemuClaim QemuClaim;
@@ -44,6 +45,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(QemuClaim, qemu_claim_free)
  */
 char *qemu_claim_name(const QemuClaim *claim, QemuKind kind, unsigned index);
 
+/* Whether a name may be one of a vma-dump's, on whatever monitor. */
+bool qemu_claim_is_ours(const char *name);
+
 /* What marks a set of descriptors (add-fd) as ours; owned by the claim. */
 const char *qemu_claim_mark(const QemuClaim *claim);
 
@@ -54,12 +58,14 @@ bool qemu_claim_index(const QemuClaim *claim, QemuKind kind, const char *name,
 /*
  * Removes all that there is, whoever of us has made it.  What can't be removed
  * within seconds is an error.  The NBD server is stopped if its mark is there.
+ * Of dirty bitmaps those of this run stay (qemu-bitmaps.h).
  */
 bool qemu_claim_release(QemuClaim *claim, GError **error);
 
 /*
- * Adds to *error, which is why a backup has failed or NULL, that this has failed
- * for REASON, too.
+ * Adds to *error, which is why a backup has failed, that this has failed for
+ * REASON, too.  Where it is NULL the backup has not failed, nor has it for this:
+ * the user is warned.
  */
 void qemu_claim_extend_error(GError **error, const GError *reason);
 

@@ -44,6 +44,7 @@
 #include "io/io.h"
 #include "source/fleecing.h"
 #include "source/freeze.h"
+#include "source/qemu-bitmaps.h"
 #include "source/qemu-claim.h"
 #include "source/qemu-disks.h"
 
@@ -71,11 +72,13 @@ struct QemuNbd {
     Freeze *freeze;             /* NULL: no freezing */
     Fleecing *fleecing;
     GPtrArray *disks;           /* of QemuDisk */
+    QemuBitmaps *bitmaps;       /* NULL: none */
 
     int socket_fd;              /* -1: none; see listen_privately() */
     bool interrupted;           /* by a signal, which has been dealt with */
     bool started;               /* the jobs are there */
     bool stopping;              /* jobs may end */
+    bool finished;
     char *failure;              /* NULL: the point in time is not lost */
     int64_t start_us;           /* of the sending, for the speed; 0: not yet */
     int64_t watched_us;
@@ -97,6 +100,7 @@ void qemu_nbd_free(QemuNbd *n)
         if (n->socket_fd >= 0) {
             close(n->socket_fd);
         }
+        g_clear_pointer(&n->bitmaps, qemu_bitmaps_free);
         g_clear_pointer(&n->claim, qemu_claim_free);
         g_clear_pointer(&n->owned_qmp, qmp_free);
         g_clear_pointer(&n->freeze, freeze_free);
@@ -356,6 +360,9 @@ static JsonObject *encode_transaction(QemuNbd *n)
     JsonObject *arguments = json_object_new();
     JsonArray *actions = json_array_new();
 
+    if (n->bitmaps) {
+        qemu_bitmaps_add_actions(n->bitmaps, actions);
+    }
     for (guint i = 0; i < n->disks->len; i++) {
         json_array_add_object_element(actions, encode_action(n, i));
     }
@@ -454,6 +461,16 @@ static bool open_disks(QemuNbd *n, BackupInfo *info, GPtrArray *disks,
     return true;
 }
 
+static bool prepare_bitmaps(QemuNbd *n, GError **error)
+{
+    const char *name = n->options->bitmap;
+
+    if (name) {
+        n->bitmaps = qemu_bitmaps_new(n->qmp, n->claim, n->disks, name, error);
+    }
+    return !name || n->bitmaps;
+}
+
 bool qemu_nbd_start(QemuNbd *n, BackupInfo *info, GPtrArray *disks,
                     GError **error)
 {
@@ -479,7 +496,8 @@ bool qemu_nbd_start(QemuNbd *n, BackupInfo *info, GPtrArray *disks,
         return false;
     }
     n->disks = qemu_disks_list(n->qmp, o->devices, error);
-    return n->disks && add_images(n, error) && start_server(n, error) &&
+    return n->disks && prepare_bitmaps(n, error) && add_images(n, error) &&
+           start_server(n, error) &&
            set_point_in_time(n, info, error) &&
            open_disks(n, info, disks, error);
 }
@@ -599,6 +617,10 @@ bool qemu_nbd_finish(QemuNbd *n, GError **error)
 {
     g_autoptr(GError) local = NULL;
 
+    if (n->finished) {
+        return !*error;
+    }
+    n->finished = true;
     if (n->qmp) {
         qemu_nbd_explain(n, error);
         note_interruption(n);
@@ -608,8 +630,44 @@ bool qemu_nbd_finish(QemuNbd *n, GError **error)
     if (n->claim && !release(n, &local)) {
         qemu_claim_extend_error(error, local);
     }
-    g_clear_pointer(&n->claim, qemu_claim_free);
     (void)freeze_thaw_at_last(n->freeze, error);
     g_clear_pointer(&n->freeze, freeze_free);
+    return !*error;
+}
+
+static void keep_bitmaps(QemuNbd *n, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    if (qemu_bitmaps_keep(n->bitmaps, &local)) {
+        cli_note("the dirty bitmap '%s' begins with this backup",
+                 n->options->bitmap);
+    } else if (*error) {
+        g_prefix_error(error, "there is no dirty bitmap (%s), and ",
+                       local->message);
+    } else {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "the backup is complete, and there is no dirty bitmap: %s",
+                    local->message);
+    }
+}
+
+/* What is not asked for in time the next backup removes. */
+bool qemu_nbd_settle(QemuNbd *n, bool stored, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    if (!n->bitmaps || !n->started) {
+        return !*error;
+    }
+    note_interruption(n);
+    qmp_set_deadline(n->qmp, CLEANUP_SECONDS);
+    if (stored) {
+        keep_bitmaps(n, error);
+    } else if (!qemu_bitmaps_remove(n->bitmaps, &local) &&
+               local->domain != JSON_LINES_ERROR) {
+        qemu_claim_extend_error(error, local);
+    }
+    g_clear_pointer(&n->bitmaps, qemu_bitmaps_free);
     return !*error;
 }

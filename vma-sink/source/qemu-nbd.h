@@ -26,7 +26,7 @@
 typedef struct QemuNbd QemuNbd;
 
 /*
- * Of the options timeout_seconds, answer and answer_seconds mean nothing here,
+ * Of the options timeout_seconds, answer, answer_seconds mean nothing here,
  * and there must be a folder for the images.  OPTIONS is borrowed.
  */
 QemuNbd *qemu_nbd_new(const QemuOptions *options, Progress *progress);
@@ -63,5 +63,11 @@ void qemu_nbd_explain(QemuNbd *nbd, GError **error);
  * more.
  */
 bool qemu_nbd_finish(QemuNbd *nbd, GError **error);
+
+/*
+ * After that, where a dirty bitmap was asked for: it is kept if the backup is
+ * STORED, else removed.  *error, if set before, is extended.
+ */
+bool qemu_nbd_settle(QemuNbd *nbd, bool stored, GError **error);
 
 #endif /* SOURCE_QEMU_NBD_H */

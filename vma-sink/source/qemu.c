@@ -571,14 +571,17 @@ static bool connect_monitor(Backup *b, GError **error)
     return b->qmp;
 }
 
-/* QEMU lets go of the images when the backup ends.  *error may be set before. */
+/*
+ * QEMU lets go of the images when the backup ends.  *error may be set before,
+ * and false is returned if it is set after.
+ */
 static bool remove_images(Backup *b, GError **error)
 {
     g_autoptr(GError) local = NULL;
     bool released, again;
 
     if (!b->claim) {
-        return true;
+        return !*error;
     }
     qmp_set_deadline(b->qmp, CLEANUP_SECONDS);
     do {
@@ -592,7 +595,7 @@ static bool remove_images(Backup *b, GError **error)
     } else if (b->fleecing) {
         fleecing_set_unused(b->fleecing);
     }
-    return released;
+    return !*error;
 }
 
 bool qemu_dump(const QemuOptions *options, Progress *progress, GError **error)
@@ -619,9 +622,9 @@ bool qemu_dump(const QemuOptions *options, Progress *progress, GError **error)
     if (!connect_monitor(&b, error)) {
         return false;
     }
-    ok = run(&b, g_steal_pointer(&arguments), &local);
+    (void)run(&b, g_steal_pointer(&arguments), &local);
     note_interruption(&b);
-    ok &= remove_images(&b, &local);
+    ok = remove_images(&b, &local);
     ok &= freeze_thaw_at_last(b.freeze, &local);
     if (!ok) {
         g_propagate_error(error, g_steal_pointer(&local));

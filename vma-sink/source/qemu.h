@@ -28,6 +28,7 @@ typedef struct QemuOptions {
     bool *done;                 /* set where QEMU says so, whatever else fails */
     const char *fleecing;       /* folder for temporary images; NULL: none */
     uint64_t fleecing_bytes;    /* most that each of them takes; 0: no limit */
+    const char *bitmap;         /* to begin with the backup; NULL: none */
 } QemuOptions;
 
 /*
