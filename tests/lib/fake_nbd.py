@@ -3,10 +3,12 @@
 """
 An NBD server on a unix socket that misbehaves as it is told, to one client, and
 then exits.  The disk is the file FILE.  Every request is logged, a line each:
-read or status, offset, length; those of a second connection to LOG.2 and so on.
+read, status or trim, offset, length; those of a second connection to LOG.2 and
+so on.
 """
 import argparse
 import os
+import select
 import socket
 import struct
 import sys
@@ -15,7 +17,7 @@ import time
 OPTION, REPLY = 0x49484156454f5054, 0x3e889045565a9
 ACK, INFO, META, UNSUPPORTED = 1, 3, 4, 0x80000001
 ABORT, GO, STRUCTURED, SET_META = 2, 7, 8, 10
-READ, DISCONNECT, STATUS = 0, 2, 7
+READ, DISCONNECT, TRIM, STATUS = 0, 2, 4, 7
 DONE = 1
 EIO = 5
 
@@ -29,6 +31,7 @@ class Server:
         self.log = open(options.log, 'a', buffering=1)
         self.structured = False
         self.reads = 0
+        self.trims = []
 
     def take(self, size):
         try:
@@ -44,7 +47,9 @@ class Server:
                                         len(data)) + data)
 
     def go(self):
-        flags = 3 | (1 << 8 if self.options.clients > 1 else 0)
+        flags = 1 << 5 | 1 if self.options.trim else 3
+        if self.options.clients > 1:
+            flags |= 1 << 8
         self.reply(GO, INFO, struct.pack('>HQH', 0, self.size, flags))
         if self.options.most:
             self.reply(GO, INFO, struct.pack('>HIII', 3, 1, 512,
@@ -119,24 +124,36 @@ class Server:
             payload += struct.pack('>II', *map(int, extent.split(':')))
         self.chunk(handle, 5, payload)
 
+    def answer_trims(self):
+        """When the client sends nothing more; the log has how many there are"""
+        if self.trims and not select.select([self.client], [], [], 0.1)[0]:
+            self.log.write('answers %d\n' % len(self.trims))
+            for handle in self.trims:
+                self.chunk(handle, 0, b'')
+            self.trims = []
+
     def run(self, waiting, ready):
         self.negotiate()
         os.close(ready)
         while True:
             os.read(waiting, 1)
+            self.answer_trims()
             _, _, kind, handle, offset, length = struct.unpack(
                 '>IHHQQI', self.take(28))
             if kind == DISCONNECT:
                 return
             self.log.write('%s %d %d\n' % (
-                {READ: 'read', STATUS: 'status'}[kind], offset, length))
+                {READ: 'read', STATUS: 'status', TRIM: 'trim'}[kind], offset,
+                length))
             if kind == READ:
                 self.read(handle, offset, length)
+            elif kind == TRIM:
+                self.trims.append(handle)
             else:
                 self.status(handle)
 
 
-def main():
+def parse(arguments=None):
     parser = argparse.ArgumentParser()
     parser.add_argument('--log', default='nbd.log')
     parser.add_argument('--size', type=int, help='instead of that of FILE')
@@ -152,10 +169,15 @@ def main():
                         'at once; only the last one finds misbehaviour')
     parser.add_argument('--other-size', type=int, help='for the last one')
     parser.add_argument('--silent', action='store_true', help='do not greet')
+    parser.add_argument('--trim', action='store_true', help='can discard; it '
+                        'answers only when nothing more comes')
     parser.add_argument('file')
     parser.add_argument('socket')
-    options = parser.parse_args()
+    return parser.parse_args(arguments)
 
+
+def main():
+    options = parse()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(options.socket + '.new')
     listener.listen(16)

@@ -3,8 +3,10 @@
 """
 A QMP monitor on a unix socket that answers like that of a QEMU with qemu-patch,
 to one client, and then exits.  Nothing can be read of its disk: what is written
-to the descriptor is the file given by --stream.  Nodes exist by name only.  Every command is logged, a JSON
-object per line: what came, and "fd": whether a descriptor came along.
+to the descriptor is the file given by --stream.  Nodes and jobs exist by name
+only.  Its NBD server is fake_nbd.py, with the options of --nbd.  Every command is
+logged, a JSON object per line: what came, and "fd": whether a descriptor came
+along.
 """
 import argparse
 import array
@@ -14,6 +16,8 @@ import signal
 import socket
 import sys
 import time
+
+import fake_nbd
 
 UUID = 'ab61bd3c-8ba3-4b8c-9b12-ff9a5bfd0cd6'
 OTHER_UUID = '00000000-8ba3-4b8c-9b12-ff9a5bfd0cd6'
@@ -39,7 +43,9 @@ class Monitor:
         self.status = 'none'
         self.queries = 0
         self.nodes = ['n0']
-        self.jobs = []
+        self.jobs = {}          # id: status
+        self.exports = []
+        self.server = 0         # its process
 
     def send(self, message):
         self.client.sendall(json.dumps(message).encode() + b'\r\n')
@@ -150,11 +156,52 @@ class Monitor:
         return [{'node-name': name, 'ro': False, 'image':
                  {'virtual-size': TOTAL}} for name in self.nodes]
 
+    def cmd_nbd_server_start(self, arguments):
+        if self.server:
+            raise CommandError('NBD server already running')
+        fd = self.named.pop(arguments['addr']['data']['str'])
+        self.server = os.fork()
+        if self.server == 0:
+            self.client.close()
+            signal.alarm(60)
+            fake_nbd.serve(socket.socket(fileno=fd), fake_nbd.parse(
+                self.options.nbd.split() + ['/dev/null', '']))
+            os._exit(0)
+        os.close(fd)
+        return {}
+
+    def cmd_nbd_server_stop(self, _):
+        if not self.server:
+            raise CommandError('NBD server not running')
+        os.kill(self.server, signal.SIGKILL)
+        os.waitpid(self.server, 0)
+        self.server = 0
+        return {}
+
+    def cmd_block_export_add(self, arguments):
+        self.exports.append(arguments['id'])
+        return {}
+
+    def cmd_block_export_del(self, arguments):
+        self.exports.remove(arguments['id'])
+        return {}
+
     def cmd_query_block_exports(self, _):
-        return []
+        return [{'id': export, 'type': 'nbd'} for export in self.exports]
+
+    def cmd_transaction(self, arguments):
+        for action in arguments['actions']:
+            if action['type'] == 'blockdev-backup':
+                self.jobs[action['data']['job-id']] = 'running'
+        return {}
 
     def cmd_query_jobs(self, _):
-        return [{'id': job, 'status': 'concluded'} for job in self.jobs]
+        return [{'id': job, 'status': status} for job, status in
+                self.jobs.items()]
+
+    def cmd_job_cancel(self, arguments):
+        self.jobs[arguments['id']] = 'concluded'
+        return {}
 
     def cmd_query_fdsets(self, _):
         return []
@@ -175,11 +222,11 @@ class Monitor:
         return {}
 
     def cmd_blockdev_create(self, arguments):
-        self.jobs.append(arguments['job-id'])
+        self.jobs[arguments['job-id']] = 'concluded'
         return {}
 
     def cmd_job_dismiss(self, arguments):
-        self.jobs.remove(arguments['id'])
+        del self.jobs[arguments['id']]
         return {}
 
     def answer(self, message):
@@ -193,7 +240,9 @@ class Monitor:
             message.get('arguments', {}))
 
     def run(self):
-        self.send({'QMP': {'version': {}, 'capabilities':
+        major, minor = map(int, self.options.version.split('.'))
+        self.send({'QMP': {'version': {'qemu': {'major': major, 'minor': minor}},
+                           'capabilities':
                            ['oob'] if self.options.oob else []}})
         while True:
             message, got_fd = self.receive()
@@ -205,7 +254,8 @@ class Monitor:
                     self.client.sendall(self.options.garbage.encode() + b'\n')
                     time.sleep(60)
                 return
-            if name == self.options.hang_at:
+            node = message.get('arguments', {}).get('node-name', '---')
+            if self.options.hang_at in (name, name + ':' + node[18:19]):
                 time.sleep(self.options.hang_seconds)
             try:
                 reply = {'return': self.answer(message)}
@@ -229,11 +279,14 @@ def main():
     parser.add_argument('--refuse', help='a command that fails')
     parser.add_argument('--die-at', help='close when this command comes')
     parser.add_argument('--garbage', help='do not close but send this')
-    parser.add_argument('--hang-at', help='a command answered late')
+    parser.add_argument('--hang-at', help='a command answered late; with :m '
+                        'one about such a node of vma-dump')
     parser.add_argument('--hang-seconds', type=float, default=1)
     parser.add_argument('--stubborn', action='store_true',
                         help='do not obey backup-cancel')
     parser.add_argument('--silent', action='store_true', help='do not greet')
+    parser.add_argument('--version', default='0.0')
+    parser.add_argument('--nbd', default='', help='options of fake_nbd.py')
     parser.add_argument('--no-oob', dest='oob', action='store_false')
     parser.add_argument('socket')
     options = parser.parse_args()
@@ -246,7 +299,12 @@ def main():
     os.rename(options.socket + '.new', options.socket)
     if options.silent:
         time.sleep(60)
-    Monitor(listener.accept()[0], options).run()
+    monitor = Monitor(listener.accept()[0], options)
+    try:
+        monitor.run()
+    finally:
+        if monitor.server:
+            monitor.cmd_nbd_server_stop({})
 
 
 if __name__ == '__main__':

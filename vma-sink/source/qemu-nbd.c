@@ -191,15 +191,15 @@ static bool connect_monitor(QemuNbd *n, GError **error)
     return true;
 }
 
-static bool add_null(QemuNbd *n, QemuKind kind, unsigned index, uint64_t bytes,
-                     GError **error)
+static JsonObject *encode_null(const QemuNbd *n, QemuKind kind, unsigned index,
+                               uint64_t bytes)
 {
     g_autofree char *node = qemu_claim_name(n->claim, kind, index);
     JsonObject *arguments = qmp_strings("driver", "null-co", "node-name", node,
                                         NULL);
 
     json_object_set_int_member(arguments, "size", bytes);
-    return qmp_execute(n->qmp, "blockdev-add", arguments, -1, error);
+    return arguments;
 }
 
 static bool add_guard(QemuNbd *n, unsigned index, GError **error)
@@ -226,7 +226,9 @@ static bool add_images(QemuNbd *n, GError **error)
         const QemuDisk *disk = g_ptr_array_index(n->disks, i);
 
         if (!fleecing_add(n->fleecing, i, disk->size_bytes, error) ||
-            !add_null(n, QEMU_NULL, i, disk->size_bytes, error) ||
+            !qmp_execute(n->qmp, "blockdev-add",
+                         encode_null(n, QEMU_NULL, i, disk->size_bytes), -1,
+                         error) ||
             !add_guard(n, i, error)) {
             return false;
         }
@@ -287,6 +289,32 @@ static int listen_privately(QemuNbd *n, GError **error)
     return fd;
 }
 
+/*
+ * As qmp_execute(), but a signal is no reason not to learn what became of it:
+ * what is not ours must not be taken for it.
+ */
+static bool insist(QemuNbd *n, const char *command, JsonObject *arguments,
+                   int fd, GError **error)
+{
+    int64_t id = qmp_send(n->qmp, command, arguments, fd, error);
+    g_autoptr(JsonObject) answer = NULL;
+    g_autoptr(GError) local = NULL;
+
+    if (!id) {
+        return false;
+    }
+    answer = qmp_receive(n->qmp, id, &local);
+    if (!answer && io_interrupted(NULL)) {
+        g_clear_error(&local);
+        note_interruption(n);
+        answer = qmp_receive(n->qmp, id, &local);
+    }
+    if (local) {
+        g_propagate_error(error, g_steal_pointer(&local));
+    }
+    return answer != NULL;
+}
+
 static bool run_server(QemuNbd *n, int fd, GError **error)
 {
     JsonObject *address = json_object_new();
@@ -297,41 +325,63 @@ static bool run_server(QemuNbd *n, int fd, GError **error)
                                   qmp_strings("str", FD_NAME, NULL));
     json_object_set_object_member(arguments, "addr", address);
     json_object_set_int_member(arguments, "max-connections", 0);
-    if (!qmp_execute(n->qmp, "getfd", qmp_strings("fdname", FD_NAME, NULL), fd,
-                     error)) {
+    if (!insist(n, "getfd", qmp_strings("fdname", FD_NAME, NULL), fd, error)) {
         json_object_unref(arguments);
         return false;
     }
-    return qmp_execute(n->qmp, "nbd-server-start", arguments, -1, error);
+    return insist(n, "nbd-server-start", arguments, -1, error);
 }
 
-/* QEMU has one server.  The mark is there before it is, and as long as it is. */
-static bool start_server(QemuNbd *n, GError **error)
+/* What did not start is not ours. */
+static void forget_server(QemuNbd *n)
 {
     g_autofree char *mark = qemu_claim_name(n->claim, QEMU_SERVER, 0);
-    g_autoptr(GError) local = NULL;
-    int fd = listen_privately(n, error);
-    bool ok;
 
-    if (fd < 0) {
-        return false;
+    (void)insist(n, "blockdev-del", qmp_strings("node-name", mark, NULL), -1,
+                 NULL);
+    (void)insist(n, "closefd", qmp_strings("fdname", FD_NAME, NULL), -1, NULL);
+}
+
+static void set_no_server(const QemuNbd *n, const GError *reason,
+                          GError **error)
+{
+    if (n->interrupted) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "interrupted");
+        return;
     }
-    ok = add_null(n, QEMU_SERVER, 0, 0, error);
-    if (!ok || run_server(n, fd, &local)) {
-        close(fd);
-        return ok;
-    }
-    close(fd);
-    /* What did not start is not ours. */
-    (void)qmp_execute(n->qmp, "blockdev-del",
-                      qmp_strings("node-name", mark, NULL), -1, NULL);
-    (void)qmp_execute(n->qmp, "closefd", qmp_strings("fdname", FD_NAME, NULL),
-                      -1, NULL);
     g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
                 "cannot start QEMU's NBD server, of which it has only one: %s "
                 "(if it is in use, by another backup or a migration, wait for "
                 "the end; nbd-server-stop stops one that was forgotten)",
-                local->message);
+                reason->message);
+}
+
+/*
+ * QEMU has one server.  The mark is there before it is, and as long as it is.
+ * So from the mark on a signal does not come in between.
+ */
+static bool start_server(QemuNbd *n, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    int fd = listen_privately(n, error);
+    bool ok;
+
+    if (fd < 0 || io_interrupted(error)) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return false;
+    }
+    ok = insist(n, "blockdev-add", encode_null(n, QEMU_SERVER, 0, 0), -1,
+                &local) && run_server(n, fd, &local);
+    close(fd);
+    if (ok && !n->interrupted) {
+        return true;
+    }
+    if (!ok) {
+        forget_server(n);
+    }
+    set_no_server(n, local, error);
     return false;
 }
 

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The method nbd never has many requests under way whose answers it does not
+# take, however much of a disk is a hole; and leaves an NBD server alone that
+# was there before, whenever a signal comes.
+. "$(dirname "$0")/lib.sh"
+. "$ROOT/tests/lib/fake-qmp.sh"
+
+mkdir images
+nbd() { dump_qmp --method=nbd --fleecing images "$@"; }
+
+# Each of them is for a GiB.
+fake_qmp --version=7.2 \
+    --nbd="--trim --size=$((100 << 30)) --extents=$((1 << 31)):3"
+expect_exit 0 nbd
+[ "$(grep -c trim nbd.log)" = 100 ] || fail "$(grep -c trim nbd.log) discards"
+most=$(sed -n 's/^answers //p' nbd.log | sort -n | tail -n 1)
+[ "$most" -le 20 ] || fail "$most requests are not answered"
+
+signalled() { # COMMAND OPTION...
+    fake_qmp --version=7.2 --hang-at "$@"
+    env --default-signal=INT "$VMA_DUMP" --qmp qmp --method=nbd \
+        --fleecing images > >(cat > out) 2> err &
+    pid=$!
+    for _ in {1..500}; do
+        ! grep -qs -e "\"$1\"" -e "-${1#*:}0-......\"" log || break
+        sleep 0.02
+    done
+    kill -s INT "$pid"
+    wait "$pid"
+    code=$?
+    cat err
+    [ "$code" = 1 ] || fail "exit code $code"
+    expect_message 'interrupted'
+}
+# Somebody else's server has no exports yet, and QEMU takes its time to say so.
+for command in blockdev-add:m nbd-server-start; do
+    signalled "$command" --refuse nbd-server-start \
+        --errmsg 'NBD server already running'
+    ! grep -q '"nbd-server-stop"' log || fail "it was stopped"
+done
+# Our own is not left running.
+signalled nbd-server-start
+grep -q '"nbd-server-stop"' log || fail "it was not stopped"
