@@ -249,9 +249,9 @@ bench: all $(BENCH_PROGRAMS)
 	B=$(abspath $(B)) QEMU_SERIES='$(QEMU_SERIES)' tests/bench/run.sh
 
 SOAK_MINUTES ?= 20
-soak:
+soak: all
 	@tests/setup.sh qemu demo
-	@QEMU_SERIES='$(QEMU_SERIES)' tests/soak/run.sh $(SOAK_MINUTES)
+	@B=$(abspath $(B)) QEMU_SERIES='$(QEMU_SERIES)' tests/soak/run.sh $(SOAK_MINUTES)
 
 # Other versions of gcc's analyzer may be wrong in other places: what they find
 # is shown, and no failure.

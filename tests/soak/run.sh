@@ -4,7 +4,7 @@
 # "make soak": gets the patched QEMU and the guest of tests/demo, which are made
 # once and then cached, and has them backed up for so many minutes.
 #
-#   QEMU_SERIES=10.0 tests/soak/run.sh MINUTES
+#   B=BUILD QEMU_SERIES=10.0 tests/soak/run.sh MINUTES
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

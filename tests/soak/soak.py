@@ -10,7 +10,8 @@ what they have written: of each backup that succeeds it is told exactly which
 writes are in it, and that nothing else is.  With --guest there is also the
 guest of tests/demo, with its disks in FOLDER: of it the file systems, the files
 and the order over the disks are checked.  Both go by turns through all readers,
-without a local image between disk and stream (direct) and with one (fleecing).
+without a local image between disk and stream (direct) and with one (fleecing);
+the guest also with vma-dump, which reads from QEMU's NBD server (nbd).
 
 Whatever happens to a backup, no client and no guest may see an error, nor wait
 for a write for longer than the timeout of the backup and a margin; with an
@@ -37,8 +38,11 @@ sys.path.insert(0, os.path.join(HERE, '../qemu'))
 
 # pylint: disable=wrong-import-position
 import harness                      # noqa: E402
+import stream                       # noqa: E402
+import unpatched                    # noqa: E402
 import writer                       # noqa: E402
 from harness import check, equal    # noqa: E402
+from unpatched import qbs           # noqa: E402
 # pylint: enable=wrong-import-position
 
 BLOCK = writer.BLOCK
@@ -48,17 +52,19 @@ MARGIN = 5              # for a busy machine
 TAIL = 1536             # bytes that make a short last cluster; nobody writes
 LIFE = 100              # backups until the daemon is started again
 
-# name -> how the backups may end
+# name -> how the backups end
 READERS = {
-    'fast': ('done',),
-    'slow': ('done',),
-    'stops': ('error',),
-    'drips': ('error',),
-    'dies': ('error', 'done'),
-    'cancelled': ('cancelled', 'done'),
-    'full': ('error', 'done'),          # not the reader: the local image
+    'fast': 'done',
+    'slow': 'done',
+    'stops': 'error',
+    'drips': 'error',
+    'dies': 'error',
+    'cancelled': 'cancelled',
+    'full': 'error',                    # not the reader: the local image
 }
-METHODS = 'direct', 'fleecing'
+METHODS = 'direct', 'fleecing', 'nbd'
+# What is in a pipe nobody can tell from what was read.
+PIPE_BYTES = 2 << 20
 # A phase for each method and reader, and the last one for between the backups
 PHASES = [(method, kind) for method in METHODS for kind in READERS]
 IDLE = len(PHASES)
@@ -70,7 +76,7 @@ def timeout_of(kind):
 
 def bound(phase):
     """How long a write may take"""
-    if phase == IDLE or PHASES[phase][0] == 'fleecing':
+    if phase == IDLE or PHASES[phase][0] != 'direct':
         return MARGIN
     return timeout_of(PHASES[phase][1]) + MARGIN
 
@@ -115,9 +121,110 @@ def source_of(kind, rng, size, rate):
         'full': (kind, rate, None),
         'stops': (kind, None, rng.randrange(size // 2)),
         'drips': (kind, 20000, None),
-        'dies': (kind, rng.choice((None, rate)), rng.randrange(size)),
-        'cancelled': (kind, rng.choice((None, rate)), None),
+        'dies': (kind, rng.choice((None, rate)),
+                 rng.randrange(size - PIPE_BYTES)),
+        'cancelled': (kind, rate, None),
     }[kind]
+
+
+class HashedStream(qbs.Reader):
+    """What vma-dump writes itself, as stream.Stream"""
+
+    def __init__(self, source):
+        super().__init__(source, self._keep)
+        self.complete = False
+
+    @staticmethod
+    def _keep(device, offset, data):
+        device.image[offset:offset + len(data)] = data
+
+    def read_all(self):
+        self.read_preamble()
+        for device in self.devices.values():
+            device.image = bytearray(device.size)
+        while self.read_record() != qbs.END:
+            pass
+        self.complete = True
+
+
+class Backup:
+    """By QEMU's command"""
+
+    def __init__(self, subject, method, kind):
+        self._subject = subject
+        arguments = {'devlist': subject.devlist, 'timeout': timeout_of(kind)}
+        if method == 'fleecing':
+            arguments['fleecing'] = [
+                {'device': device, 'node': image} for device, image in
+                zip(subject.devlist.split(','), subject.full_images
+                    if kind == 'full' else subject.images)]
+        self.fd, arguments['backup_file'] = subject.pipe()
+        self._arguments = arguments
+        self.stream_of = stream.Stream
+        self.expected = READERS[kind]
+
+    def start(self):
+        self._subject.qemu.backup(**self._arguments)
+
+    def cancel(self):
+        self._subject.qemu.qmp.cmd('backup-cancel')
+
+    def wait(self):
+        """How it has ended"""
+        deadline = time.monotonic() + 300
+        while True:
+            info = self._subject.qemu.status()
+            if info['status'] in ('done', 'cancelled', 'error'):
+                return info['status'], info
+            check(time.monotonic() < deadline, 'no end: %r' % info)
+            time.sleep(0.05)
+
+
+class NbdBackup:
+    """By vma-dump, which has no timeout: a reader that stops or drips is
+    awaited until the user gives up"""
+
+    def __init__(self, subject, kind):
+        self._subject = subject
+        self._argv = [unpatched.DUMP, '--qmp', subject.second_monitor,
+                      '--method=nbd', '--fleecing', subject.test.dir]
+        for device in subject.devlist.split(','):
+            self._argv += ['-d', device]
+        if kind == 'full':
+            self._argv.append('--fleecing-size=1M')
+        self.stream_of = HashedStream
+        self._gives_up = kind in ('stops', 'drips')
+        self.expected = 'cancelled' if self._gives_up else READERS[kind]
+        self.fd, self._target = os.pipe()
+
+    def start(self):
+        self._process = subprocess.Popen(self._argv, stdout=self._target,
+                                         stderr=subprocess.PIPE)
+        self._subject.test.cleanup(self._process.kill)
+        os.close(self._target)
+
+    def cancel(self):
+        self._process.terminate()
+
+    def wait(self):
+        if self._gives_up:
+            time.sleep(TIMEOUT)
+            self.cancel()
+        message = self._process.communicate(timeout=300)[1].decode()
+        if self._process.returncode == 0:
+            return 'done', message
+        return ('cancelled' if 'interrupted' in message else 'error'), message
+
+
+class StreamReader(harness.Reader):
+    """Of either kind of stream"""
+
+    def __init__(self, source, stream_of):      # not the other one's
+        threading.Thread.__init__(self, daemon=True)
+        self._source = source
+        self.stream = stream_of(source)
+        self.error = None
+        self.start()
 
 
 class Subject:
@@ -125,6 +232,7 @@ class Subject:
 
     size = 0            # of the data, roughly
     rate = 0            # of a slow reader
+    methods = METHODS[:2]
 
     def __init__(self, test, seconds, seed):
         self.test = test
@@ -140,7 +248,7 @@ class Subject:
         try:
             self.start()
             while not self._over():
-                for method in METHODS:
+                for method in self.methods:
                     kinds = list(READERS)
                     self.rng.shuffle(kinds)
                     for kind in kinds:
@@ -157,25 +265,21 @@ class Subject:
     def _backup(self, method, kind):
         if kind == 'full' and method == 'direct':
             return
-        arguments = {'devlist': self.devlist,
-                     'timeout': timeout_of(kind)}
-        if method == 'fleecing':
-            arguments['fleecing'] = [
-                {'device': device, 'node': image} for device, image in
-                zip(self.devlist.split(','),
-                    self.full_images if kind == 'full' else self.images)]
-        fd, arguments['backup_file'] = self.pipe()
+        backup = (NbdBackup(self, kind) if method == 'nbd'
+                  else Backup(self, method, kind))
         left = self._left()
         before = self.mark()
         self.phase(PHASES.index((method, kind)))
-        self.qemu.backup(**arguments)
+        backup.start()
         after = self.mark()
-        source = Source(fd, *source_of(kind, self.rng, self.size, self.rate))
-        reader = harness.Reader(source)
+        source = Source(backup.fd, *source_of(kind, self.rng, self.size,
+                                              self.rate))
+        reader = StreamReader(source, backup.stream_of)
         if kind == 'cancelled':
             time.sleep(self.rng.random() ** 4 * self.size / self.rate / 2)
-            self.qemu.qmp.cmd('backup-cancel')
-        state = self._wait(READERS[kind], '%s, %s' % (method, kind))
+            backup.cancel()
+        state, info = backup.wait()
+        check(state == backup.expected, '%s, %s: %r' % (method, kind, info))
         equal(self._left(), left, 'nodes and jobs after ' + kind)
         self.phase(IDLE)
         source.let_go.set()
@@ -199,16 +303,6 @@ class Subject:
         return (sorted(node['node-name'] for node in
                        self.qemu.qmp.cmd('query-named-block-nodes')),
                 self.qemu.qmp.cmd('query-jobs'))
-
-    def _wait(self, states, what):
-        deadline = time.monotonic() + 300
-        while True:
-            info = self.qemu.status()
-            if info['status'] in ('done', 'cancelled', 'error'):
-                check(info['status'] in states, '%s: %r' % (what, info))
-                return info['status']
-            check(time.monotonic() < deadline, 'no end: %r' % info)
-            time.sleep(0.05)
 
 
 class Daemon(Subject):
@@ -397,9 +491,11 @@ class Guest(Subject):
     images = 'f0', 'f1'
     full_images = 'x0', 'x1'
     size = 48 << 20
+    methods = METHODS
 
     def __init__(self, test, seconds, folder, rate, seed=2):
         self.folder = folder
+        self.second_monitor = os.path.join(folder, 'control.qmp')
         self.rate = rate
         self.compared = 0
         self.slowest = collections.Counter()    # ms, by phase
@@ -520,7 +616,7 @@ def quantile(counts, part):
 
 
 def print_counts(subject):
-    for method in METHODS:
+    for method in subject.methods:
         print('# %s: %s' % (method, ', '.join(
             '%s %s %d' % (kind, state, count) for (m, kind, state), count in
             sorted(subject.counts.items()) if m == method)))
