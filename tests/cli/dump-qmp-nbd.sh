@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The method nbd never has many requests under way whose answers it does not
-# take, however much of a disk is a hole; and leaves an NBD server alone that
+# The method nbd tries to thaw the guest also while its reader stalls; it never has many requests under way whose answers it does not
+# take, however much of a disk is a hole; and it leaves an NBD server alone that
 # was there before, whenever a signal comes.
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/tests/lib/fake-qmp.sh"
+. "$ROOT/tests/lib/fake-agent.sh"
 
 mkdir images
 nbd() { dump_qmp --method=nbd --fleecing images "$@"; }
 
 # Each of them is for a GiB.
 fake_qmp --version=7.2 \
-    --nbd="--trim --size=$((100 << 30)) --extents=$((1 << 31)):3"
+    --nbd="--trim --size=$((100 << 30)) --extents=$((1 << 31)):3 /dev/null"
 expect_exit 0 nbd
 [ "$(grep -c trim nbd.log)" = 100 ] || fail "$(grep -c trim nbd.log) discards"
 most=$(sed -n 's/^answers //p' nbd.log | sort -n | tail -n 1)
@@ -42,3 +43,22 @@ done
 # Our own is not left running.
 signalled nbd-server-start
 grep -q '"nbd-server-stop"' log || fail "it was not stopped"
+
+# Nobody reads more than the start of the stream before the guest is thawed.
+head -c 8M /dev/urandom > disk
+fake_qmp --version=7.2 --nbd=disk
+fake_agent --refuse guest-fsfreeze-thaw --times 2
+mkfifo pipe
+"$VMA_DUMP" --qmp qmp --method=nbd --fleecing images --fsfreeze agent \
+    > pipe 2> err &
+pid=$!
+exec 9< pipe
+for _ in {1..1000}; do
+    ! grep -q 'file systems frozen for' err || break
+    sleep 0.03
+done
+expect_message "warning: the guest's file systems may be frozen"
+expect_message 'file systems frozen for'
+cat <&9 > stream
+wait "$pid" || fail "exit code $?"
+"$ROOT/tests/lib/qbs.py" < stream > list || fail "bad stream"

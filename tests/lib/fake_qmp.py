@@ -165,7 +165,7 @@ class Monitor:
             self.client.close()
             signal.alarm(60)
             fake_nbd.serve(socket.socket(fileno=fd), fake_nbd.parse(
-                self.options.nbd.split() + ['/dev/null', '']))
+                self.options.nbd.split() + ['']))
             os._exit(0)
         os.close(fd)
         return {}
@@ -286,7 +286,8 @@ def main():
                         help='do not obey backup-cancel')
     parser.add_argument('--silent', action='store_true', help='do not greet')
     parser.add_argument('--version', default='0.0')
-    parser.add_argument('--nbd', default='', help='options of fake_nbd.py')
+    parser.add_argument('--nbd', default='', help='options of fake_nbd.py, '
+                        'and FILE')
     parser.add_argument('--no-oob', dest='oob', action='store_false')
     parser.add_argument('socket')
     options = parser.parse_args()

@@ -43,6 +43,7 @@
 #include "cli/cli.h"
 #include "io/io.h"
 #include "source/fleecing.h"
+#include "source/freeze-again.h"
 #include "source/freeze.h"
 #include "source/qemu-bitmaps.h"
 #include "source/qemu-claim.h"
@@ -70,6 +71,7 @@ struct QemuNbd {
     Qmp *qmp;
     QemuClaim *claim;           /* NULL: nothing has been done in QEMU */
     Freeze *freeze;             /* NULL: no freezing */
+    FreezeAgain *again;         /* that has it, or NULL: we have */
     Fleecing *fleecing;
     GPtrArray *disks;           /* of QemuDisk */
     QemuBitmaps *bitmaps;       /* NULL: none */
@@ -103,6 +105,7 @@ void qemu_nbd_free(QemuNbd *n)
         g_clear_pointer(&n->bitmaps, qemu_bitmaps_free);
         g_clear_pointer(&n->claim, qemu_claim_free);
         g_clear_pointer(&n->owned_qmp, qmp_free);
+        g_clear_pointer(&n->again, freeze_again_stop);
         g_clear_pointer(&n->freeze, freeze_free);
         g_clear_pointer(&n->fleecing, fleecing_free);
         g_clear_pointer(&n->disks, g_ptr_array_unref);
@@ -449,6 +452,7 @@ static bool set_point_in_time(QemuNbd *n, BackupInfo *info, GError **error)
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "interrupted");
         return false;
     }
+    n->again = freeze_again_start(n->freeze);
     qmp_set_deadline(n->qmp, 0);
     info->start_time_s = now.tv_sec;
     info->start_time_ns = now.tv_nsec;
@@ -596,7 +600,6 @@ bool qemu_nbd_watch(void *opaque, const DiskTotals *totals, GError **error)
         return true;
     }
     n->watched_us = now_us;
-    freeze_thaw_again(n->freeze);
     return qmp_poll(n->qmp, error) && verify_unbroken(n, error);
 }
 
@@ -680,6 +683,7 @@ bool qemu_nbd_finish(QemuNbd *n, GError **error)
     if (n->claim && !release(n, &local)) {
         qemu_claim_extend_error(error, local);
     }
+    g_clear_pointer(&n->again, freeze_again_stop);
     (void)freeze_thaw_at_last(n->freeze, error);
     g_clear_pointer(&n->freeze, freeze_free);
     return !*error;
