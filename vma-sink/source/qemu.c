@@ -547,7 +547,8 @@ static bool run(Backup *b, JsonObject *arguments, GError **error)
     if (!prepare_fleecing(b, arguments, error)) {
         return false;
     }
-    if (!hand_over(b, error) || !freeze(b, error) ||
+    /* What is killed from here on leaves the pipe in QEMU, see FD_NAME. */
+    if (!freeze(b, error) || !hand_over(b, error) ||
         (!start(b, g_steal_pointer(&owned), error) && !b->uuid)) {
         note_interruption(b);
         freeze_thaw(b->freeze);
