@@ -585,28 +585,36 @@ def test_bitmap(t):
 def test_bitmap_point_in_time(t):
     """Of clusters that are each written once while backups start, those that
     the backup has not are those that are in its bitmap."""
-    count = 2048
+    count = 4096
     vm = Host(t, *disk('d0', t.raw('a', bytes(count * CLUSTER))))
-    written = []
+    written, enough = [], []
 
     def guest():
         for number in range(count):
             vm.io('d0', 'write -q -P 1 %d 512' % (number * CLUSTER))
             written.append(number)
+            if enough:
+                return
+
+    def await_writes(number):
+        while thread.is_alive() and len(written) < number:
+            time.sleep(0.001)
 
     for name in ('b0', 'b1', 'b2'):
-        thread = threading.Thread(target=guest)
-        del written[:]
         vm.io('d0', 'write -q -z 0 %d' % (count * CLUSTER))
+        thread = threading.Thread(target=guest)
         thread.start()
-        while len(written) < 5:
-            time.sleep(0.001)
-        image = vm.dump('--bitmap=' + name).start().read()['d0']
+        await_writes(5)
+        dump = vm.dump('--bitmap=' + name).start()
+        await_writes(len(written) + 5)
+        enough.append(True)
         thread.join()
+        image = dump.read()['d0']
         there = sum(image[i * CLUSTER] for i in range(count))
-        check(0 < there < count, 'the guest wrote %d clusters' % there)
-        equal(bitmaps(vm)[name], (count - there, False), 'marked')
+        check(there >= 5, 'the guest had written %d clusters' % there)
+        equal(bitmaps(vm)[name], (len(written) - there, False), 'marked')
         vm.clean()
+        del written[:], enough[:]
 
 
 def test_bitmap_exists(t):

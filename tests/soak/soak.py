@@ -213,7 +213,10 @@ class NbdBackup:
         message = self._process.communicate(timeout=300)[1].decode()
         if self._process.returncode == 0:
             return 'done', message
-        return ('cancelled' if 'interrupted' in message else 'error'), message
+        # It may be that it has just been started.
+        cancelled = ('interrupted' in message or
+                     self._process.returncode == -signal.SIGTERM)
+        return ('cancelled' if cancelled else 'error'), message
 
 
 class StreamReader(harness.Reader):
