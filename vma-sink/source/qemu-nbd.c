@@ -29,15 +29,9 @@
  */
 #include "source/qemu-nbd.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <glib/gstdio.h>
 
 #include "backup/error.h"
 #include "cli/cli.h"
@@ -45,6 +39,8 @@
 #include "source/fleecing.h"
 #include "source/freeze-again.h"
 #include "source/freeze.h"
+#include "source/nbd-links.h"
+#include "source/private-socket.h"
 #include "source/qemu-bitmaps.h"
 #include "source/qemu-claim.h"
 #include "source/qemu-disks.h"
@@ -76,7 +72,7 @@ struct QemuNbd {
     GPtrArray *disks;           /* of QemuDisk */
     QemuBitmaps *bitmaps;       /* NULL: none */
 
-    int socket_fd;              /* -1: none; see listen_privately() */
+    int socket_fd;              /* -1: none; see private-socket.h */
     bool interrupted;           /* by a signal, which has been dealt with */
     bool started;               /* the jobs are there */
     bool stopping;              /* jobs may end */
@@ -239,59 +235,6 @@ static bool add_images(QemuNbd *n, GError **error)
     return true;
 }
 
-/* A socket that listens at PATH; -1: an error. */
-static int listen_at(const char *path, GError **error)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int fd;
-
-    if (g_strlcpy(address.sun_path, path, sizeof(address.sun_path)) >=
-        sizeof(address.sun_path)) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "the path '%s' is too long for a socket (TMPDIR says where "
-                    "it is)", path);
-        return -1;
-    }
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        listen(fd, WIRE_DEVICES_MAX) < 0) {
-        backup_error_set_errno(error, errno, "cannot listen on '%s'", path);
-        if (fd >= 0) {
-            close(fd);
-        }
-        return -1;
-    }
-    return fd;
-}
-
-/*
- * A folder that is only ours keeps others from the socket, and both lose their
- * names at once: what it is connected to by from then on is n->socket_fd.
- */
-static int listen_privately(QemuNbd *n, GError **error)
-{
-    g_autofree char *folder = g_dir_make_tmp("vma-dump.XXXXXX", error);
-    g_autofree char *path = NULL;
-    int fd;
-
-    if (!folder) {
-        return -1;
-    }
-    path = g_build_filename(folder, "nbd", NULL);
-    fd = listen_at(path, error);
-    if (fd >= 0) {
-        n->socket_fd = open(path, O_PATH | O_CLOEXEC);
-        if (n->socket_fd < 0) {
-            backup_error_set_errno(error, errno, "cannot open '%s'", path);
-            close(fd);
-            fd = -1;
-        }
-    }
-    g_unlink(path);
-    g_rmdir(folder);
-    return fd;
-}
-
 /*
  * As qmp_execute(), but a signal is no reason not to learn what became of it:
  * what is not ours must not be taken for it.
@@ -366,7 +309,8 @@ static void set_no_server(const QemuNbd *n, const GError *reason,
 static bool start_server(QemuNbd *n, GError **error)
 {
     g_autoptr(GError) local = NULL;
-    int fd = listen_privately(n, error);
+    int fd = private_socket_listen(WIRE_DEVICES_MAX * NBD_LINKS_MAX,
+                                   &n->socket_fd, error);
     bool ok;
 
     if (fd < 0 || io_interrupted(error)) {
