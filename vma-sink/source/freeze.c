@@ -31,7 +31,8 @@
 
 struct Freeze {
     /* Set at creation, never changed. */
-    Agent *agent;
+    const FreezeAgent *kind;
+    void *agent;
     Progress *progress;
     FreezeSignalFunc *on_signal;
     void *opaque;
@@ -41,16 +42,12 @@ struct Freeze {
     bool warned;
 };
 
-Freeze *freeze_new(const char *path, Progress *progress,
-                   FreezeSignalFunc *on_signal, void *opaque, GError **error)
+Freeze *freeze_new_by(const FreezeAgent *kind, void *agent, Progress *progress,
+                      FreezeSignalFunc *on_signal, void *opaque)
 {
-    Agent *agent = agent_connect(path, AGENT_SECONDS, error);
-    Freeze *f;
+    Freeze *f = g_new0(Freeze, 1);
 
-    if (!agent) {
-        return NULL;
-    }
-    f = g_new0(Freeze, 1);
+    f->kind = kind;
     f->agent = agent;
     f->progress = progress;
     f->on_signal = on_signal;
@@ -59,10 +56,61 @@ Freeze *freeze_new(const char *path, Progress *progress,
     return f;
 }
 
+/* One on a socket. */
+
+static bool socket_freeze(void *agent, unsigned seconds, int64_t *count,
+                          GError **error)
+{
+    return agent_freeze(agent, seconds, count, error);
+}
+
+static bool socket_thaw(void *agent, unsigned seconds, GError **error)
+{
+    return agent_thaw(agent, seconds, error);
+}
+
+static bool socket_is_frozen(const void *agent)
+{
+    return agent_is_frozen(agent);
+}
+
+static int64_t socket_frozen_us(const void *agent)
+{
+    return agent_frozen_us(agent);
+}
+
+static char *socket_thaw_command(const void *agent)
+{
+    return agent_thaw_command(agent);
+}
+
+static void socket_free(void *agent)
+{
+    agent_free(agent);
+}
+
+static const FreezeAgent socket_agent = {
+    .freeze = socket_freeze,
+    .thaw = socket_thaw,
+    .is_frozen = socket_is_frozen,
+    .frozen_us = socket_frozen_us,
+    .thaw_command = socket_thaw_command,
+    .free = socket_free,
+};
+
+Freeze *freeze_new(const char *path, Progress *progress,
+                   FreezeSignalFunc *on_signal, void *opaque, GError **error)
+{
+    Agent *agent = agent_connect(path, AGENT_SECONDS, error);
+
+    return agent ? freeze_new_by(&socket_agent, agent, progress, on_signal,
+                                 opaque) : NULL;
+}
+
 void freeze_free(Freeze *f)
 {
     if (f) {
-        agent_free(f->agent);
+        f->kind->free(f->agent);
         g_free(f);
     }
 }
@@ -76,7 +124,7 @@ bool freeze_start(Freeze *f, GError **error)
     if (io_interrupted(error)) {
         return false;
     }
-    if (!agent_freeze(f->agent, FREEZE_SECONDS, &f->file_systems, error)) {
+    if (!f->kind->freeze(f->agent, FREEZE_SECONDS, &f->file_systems, error)) {
         g_prefix_error(error, "cannot freeze the guest's file systems: ");
         return false;
     }
@@ -85,7 +133,7 @@ bool freeze_start(Freeze *f, GError **error)
 
 bool freeze_is_on(const Freeze *f)
 {
-    return f && agent_is_frozen(f->agent);
+    return f && f->kind->is_frozen(f->agent);
 }
 
 static void tell_thawed(Freeze *f)
@@ -93,7 +141,7 @@ static void tell_thawed(Freeze *f)
     progress_clear(f->progress);
     if (f->file_systems >= 0) {
         cli_note("file systems frozen for %" PRId64 " ms (%" PRId64
-                 " of the guest)", (agent_frozen_us(f->agent) + 500) / 1000,
+                 " of the guest)", (f->kind->frozen_us(f->agent) + 500) / 1000,
                  f->file_systems);
     } else {
         cli_note("the guest's file systems are thawed");
@@ -103,7 +151,7 @@ static void tell_thawed(Freeze *f)
 /* A guest that stays frozen can't wait for the end of the backup. */
 static void warn_frozen(Freeze *f, const GError *error)
 {
-    g_autofree char *command = agent_thaw_command(f->agent);
+    g_autofree char *command = f->kind->thaw_command(f->agent);
 
     if (!f->warned) {
         f->warned = true;
@@ -114,7 +162,7 @@ static void warn_frozen(Freeze *f, const GError *error)
 
 static bool thaw(Freeze *f, unsigned seconds, GError **error)
 {
-    if (!agent_thaw(f->agent, seconds, error)) {
+    if (!f->kind->thaw(f->agent, seconds, error)) {
         if (!io_interrupted(NULL)) {
             f->thaw_again_us = g_get_monotonic_time() + THAW_PERIOD_US;
         }
@@ -172,7 +220,7 @@ bool freeze_thaw_at_last(Freeze *f, GError **error)
     io_outlive_signals(false);
     before = *error;
     *error = NULL;
-    command = agent_thaw_command(f->agent);
+    command = f->kind->thaw_command(f->agent);
     g_set_error(error, BACKUP_ERROR,
                 before && before->domain == BACKUP_ERROR
                 ? before->code : BACKUP_ERROR_FAILED,

@@ -4,13 +4,14 @@
  * What is said to the user about them is said here, and when it is tried again
  * to thaw them is decided here; agent.h speaks to the agent.
  *
- * All functions but the first take NULL, which stands for no freezing.
+ * All functions but the first two take NULL, which stands for no freezing.
  */
 #ifndef SOURCE_FREEZE_H
 #define SOURCE_FREEZE_H
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "cli/progress.h"
 
@@ -21,6 +22,24 @@ typedef struct Freeze Freeze;
  * Takes note of it and clears it.
  */
 typedef void FreezeSignalFunc(void *opaque);
+
+/*
+ * How an agent is spoken to; see agent.h, which has the same functions for one
+ * on a socket.
+ */
+typedef struct FreezeAgent {
+    bool (*freeze)(void *agent, unsigned seconds, int64_t *count,
+                   GError **error);
+    bool (*thaw)(void *agent, unsigned seconds, GError **error);
+    bool (*is_frozen)(const void *agent);
+    int64_t (*frozen_us)(const void *agent);
+    char *(*thaw_command)(const void *agent);
+    void (*free)(void *agent);
+} FreezeAgent;
+
+/* Takes over AGENT, which answers and has frozen nothing. */
+Freeze *freeze_new_by(const FreezeAgent *kind, void *agent, Progress *progress,
+                      FreezeSignalFunc *on_signal, void *opaque);
 
 /* Connects to the guest agent whose channel is at PATH; freezes nothing. */
 Freeze *freeze_new(const char *path, Progress *progress,
