@@ -31,12 +31,19 @@ PACKAGES += libseccomp
 CONFINE_CFLAGS = -DHAVE_LIBSECCOMP
 endif
 
+# Without it vma-dump has no --libvirt.  Its library is loaded when it is used.
+HAVE_LIBVIRT := $(shell pkg-config --exists 'libvirt >= 6.0' 2>/dev/null && echo yes)
+ifeq ($(HAVE_LIBVIRT),yes)
+LIBVIRT_CFLAGS := -DHAVE_LIBVIRT $(shell pkg-config --cflags libvirt)
+LIBVIRT_LIBS = -ldl
+endif
+
 # The user's CFLAGS come last, so they win.
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes \
 	-Wstrict-prototypes -Wwrite-strings $(WERROR) -D_GNU_SOURCE \
 	-fno-strict-aliasing -fPIC -fvisibility=hidden -Ivma-sink $(CONFINE_CFLAGS) \
-	$(PACKAGE_CFLAGS) $(CFLAGS)
+	$(LIBVIRT_CFLAGS) $(PACKAGE_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS)
 WERROR ?= -Werror
 
@@ -51,10 +58,11 @@ endif
 
 # Missing ones are named, with their Debian packages, by the rule for flags.
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-PACKAGE_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+PACKAGE_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) $(LIBVIRT_LIBS)
 
 MODULE_DIRS = backup io cli wire vma sink source guest restore proxmox confine
-MODULES = $(wildcard $(MODULE_DIRS:%=vma-sink/%/*.c))
+MODULES = $(filter-out $(if $(HAVE_LIBVIRT),,vma-sink/source/libvirt%),\
+	$(wildcard $(MODULE_DIRS:%=vma-sink/%/*.c)))
 UNIT_TESTS = $(wildcard tests/unit/test-*.c)
 
 MODULE_OBJS = $(MODULES:%.c=$(B)/obj/%.o)
@@ -71,7 +79,8 @@ BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 	$(wildcard tests/bench/*.c))
 
 .PHONY: all help setup check check-built check-asan check-faults check-fuzz \
-	check-differential coverage demo-built check-unit check-cli check-qemu demo \
+	check-differential coverage demo-built check-unit check-cli check-qemu \
+	check-libvirt demo \
 	bench soak lint qemu qemu-tools install install-vma uninstall uninstall-vma \
 	deb check-deb clean FORCE
 .DELETE_ON_ERROR:
@@ -84,12 +93,15 @@ endif
 ifneq ($(HAVE_LIBSECCOMP),yes)
 	@echo 'built without seccomp (that needs libseccomp-dev)'
 endif
+ifneq ($(HAVE_LIBVIRT),yes)
+	@echo 'built without vma-dump --libvirt (that needs libvirt-dev)'
+endif
 
 help:
 	@echo 'make              build the programs in $(B)/, and the plugin for nbdkit'
 	@echo 'make demo         back up and restore a small running guest'
 	@echo 'make check        run all tests, those of the patched QEMU included'
-	@echo 'make check-unit check-cli check-qemu'
+	@echo 'make check-unit check-cli check-qemu check-libvirt'
 	@echo '                  run some of them'
 	@echo 'make check-asan   the tests without QEMU, under ASan and UBSan'
 	@echo 'make check-faults FAULTS ($(FAULTS)) faults of each kind, with a table of their ends'
@@ -110,7 +122,7 @@ help:
 	@echo 'make uninstall, make clean'
 
 setup:
-	tests/setup.sh build plugin seccomp check qemu demo
+	tests/setup.sh build plugin seccomp libvirt libvirtd check qemu demo
 
 # Objects are made anew when a flag changes.
 $(B)/flags: FORCE
@@ -176,11 +188,11 @@ RUN_TESTS = B=$(abspath $(B)) QEMU_SERIES='$(QEMU_SERIES)' tests/run.sh
 # These two set up the machine first, so they build in a make of their own,
 # which finds the libraries that were installed.
 check:
-	@tests/setup.sh build plugin seccomp check qemu
+	@tests/setup.sh build plugin seccomp libvirt libvirtd check qemu
 	@$(MAKE) --no-print-directory check-built
 
 check-built: all $(UNIT_PROGRAMS) $(PRELOADED)
-	$(RUN_TESTS) unit cli qemu faults
+	$(RUN_TESTS) unit cli qemu libvirt faults
 
 demo:
 	@tests/setup.sh build plugin seccomp qemu demo
@@ -198,6 +210,9 @@ check-cli: all $(PRELOADED)
 
 check-qemu: all
 	$(RUN_TESTS) qemu
+
+check-libvirt: all
+	$(RUN_TESTS) libvirt
 
 check-asan:
 	$(MAKE) B=$(B)/asan CFLAGS='-O1 -g -fsanitize=address,undefined \
@@ -316,7 +331,7 @@ ifeq ($(HAVE_NBDKIT),yes)
 endif
 
 deb:
-	@tests/setup.sh build plugin deb
+	@tests/setup.sh build plugin libvirt deb
 	vma-sink/packaging/make-deb.sh $(B)/deb
 
 check-deb: deb

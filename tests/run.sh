@@ -3,16 +3,17 @@
 #
 # Runs tests and prints their totals: "N passed, N failed, N skipped".
 #
-#   B=BUILD tests/run.sh GROUP...       unit, cli, qemu, faults
+#   B=BUILD tests/run.sh GROUP...       unit, cli, qemu, libvirt, faults
 #
 # unit: C programs that speak TAP.  cli: shell scripts, one claim each; exit
 # code 77 skips.  qemu: the patched QEMU (all of QEMU_SERIES), which is built
 # first where it is not in the cache, with and without local images between the
 # disks and the stream, a short soak, whether the patches fit QEMU_TRIED, and
 # the installed one, without patches; with each of them what README.md tells a
-# user to type; speaks TAP.  faults: some of those of "make check-faults"; speaks
-# TAP.  What a test prints is shown if it fails.  The exit code is 1 if anything
-# failed.
+# user to type; speaks TAP.  libvirt: vma-dump --libvirt, with a libvirtd of its
+# own and the installed QEMU; speaks TAP.  faults: some of those of "make
+# check-faults"; speaks TAP.  What a test prints is shown if it fails.  The exit
+# code is 1 if anything failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -156,6 +157,7 @@ for group in "$@"; do
         done
         run_unpatched
         ;;
+    libvirt) run_tap libvirt python3 tests/libvirt/run.py ;;
     faults) run_tap faults python3 tests/faults/run.py -n 3 ;;
     *) echo "unknown group '$group'" >&2; exit 2 ;;
     esac

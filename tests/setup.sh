@@ -34,6 +34,17 @@ END
 pc libseccomp libseccomp-dev
 END
     ;;
+    libvirt) cat <<'END'
+pc libvirt libvirt-dev
+END
+    ;;
+    libvirtd) cat <<'END'
+cmd libvirtd libvirt-daemon
+cmd virsh libvirt-clients
+file /usr/share/augeas/lenses/libvirtd_qemu.aug libvirt-daemon-driver-qemu
+cmd qemu-system-x86_64 qemu-system-x86
+END
+    ;;
     check) cat <<'END'
 cmd python3 python3
 cmd zstd zstd

@@ -17,6 +17,9 @@
 #include "source/command.h"
 #include "source/disk.h"
 #include "source/fleecing.h"
+#ifdef HAVE_LIBVIRT
+#include "source/libvirt.h"
+#endif
 #include "source/qemu-bitmaps.h"
 #include "source/qemu-nbd.h"
 #include "source/qemu.h"
@@ -38,6 +41,7 @@ static const char summary[] =
     "  vma-dump NAME=IMAGE... | vma-sink -o BACKUP.vma\n"
     "  vma-dump --qmp SOCKET | vma-sink -o BACKUP.vma\n"
     "  vma-dump --qmp SOCKET --to 'ssh HOST vma-sink -o BACKUP.vma'\n"
+    "  vma-dump --libvirt GUEST --fleecing FOLDER | vma-sink -o BACKUP.vma\n"
     "\n"
     "An IMAGE is a raw file, a block device, or the URI of what an NBD server\n"
     "such as qemu-nbd exports (nbd://HOST/EXPORT or nbds: with TLS,\n"
@@ -48,11 +52,14 @@ static const char summary[] =
     "qemu-patch needs --fleecing.";
 
 static char *opt_qmp;
+static char *opt_libvirt;
+static char *opt_connect;
 static char **opt_devices;
 static char **opt_configs;
 static char *opt_speed;
 static int opt_timeout = -1;
-static char *opt_fsfreeze;
+static gboolean opt_freeze;
+static char *opt_fsfreeze;      /* NULL: no socket was given */
 static char *opt_method;
 static char *opt_fleecing;
 static char *opt_fleecing_size;
@@ -62,6 +69,19 @@ static gboolean opt_force_share;
 static char *opt_to;
 static gboolean opt_answer;
 static int opt_answer_timeout = -1;
+
+/* Its value is optional: libvirt knows the channel of a guest's agent. */
+static gboolean parse_fsfreeze(const gchar *name, const gchar *value,
+                               gpointer opaque, GError **error)
+{
+    (void)name;
+    (void)opaque;
+    (void)error;
+    opt_freeze = TRUE;
+    g_free(opt_fsfreeze);
+    opt_fsfreeze = g_strdup(value);
+    return TRUE;
+}
 
 static const GOptionEntry entries[] = {
     { "config", 'c', 0, G_OPTION_ARG_FILENAME_ARRAY, &opt_configs,
@@ -88,24 +108,31 @@ static const GOptionEntry entries[] = {
     { "qmp", 0, 0, G_OPTION_ARG_FILENAME, &opt_qmp,
       "Back up the QEMU whose monitor (QMP) is the unix socket SOCKET",
       "SOCKET" },
+    { "libvirt", 0, 0, G_OPTION_ARG_STRING, &opt_libvirt,
+      "Back up this guest of libvirt, which carries out the backup; takes "
+      "--fleecing", "GUEST" },
+    { "connect", 0, 0, G_OPTION_ARG_STRING, &opt_connect,
+      "With --libvirt: connect to this one of this host, as virsh does; the "
+      "default is libvirt's", "URI" },
     { "device", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &opt_devices,
-      "With --qmp: back up this disk (repeatable); the default is all writable "
-      "disks", "NAME" },
+      "With --qmp or --libvirt: back up this disk (repeatable); the default is "
+      "all writable disks", "NAME" },
     { "speed", 0, 0, G_OPTION_ARG_STRING, &opt_speed,
-      "With --qmp: read at most SIZE bytes per second (K, M, G, T: powers of "
-      "1024)", "SIZE" },
+      "With --qmp or --libvirt: read at most SIZE bytes per second (K, M, G, "
+      "T: powers of 1024)", "SIZE" },
     { "timeout", 0, 0, G_OPTION_ARG_INT, &opt_timeout,
       "With --qmp: give up after the reader of the stream has stalled for so "
       "long (30); 0: never; not with the method nbd", "SECONDS" },
-    { "fsfreeze", 0, 0, G_OPTION_ARG_FILENAME, &opt_fsfreeze,
-      "With --qmp: freeze the guest's file systems while the backup starts, by "
-      "the QEMU guest agent whose channel is the unix socket SOCKET",
-      "SOCKET" },
+    { "fsfreeze", 0, G_OPTION_FLAG_OPTIONAL_ARG | G_OPTION_FLAG_FILENAME,
+      G_OPTION_ARG_CALLBACK, parse_fsfreeze,
+      "Freeze the guest's file systems while the backup starts, by the QEMU "
+      "guest agent: with --qmp the one whose channel is the unix socket "
+      "SOCKET, with --libvirt, and without SOCKET, the guest's", "SOCKET" },
     { "fleecing", 0, 0, G_OPTION_ARG_FILENAME, &opt_fleecing,
-      "With --qmp: keep what the guest overwrites while it is backed up in "
-      "temporary files in FOLDER, so that it does not wait for the reader of "
-      "the stream; they have no names, and where they get no more space the "
-      "backup fails", "FOLDER" },
+      "With --qmp or --libvirt: keep what the guest overwrites while it is "
+      "backed up in temporary files in FOLDER, so that it does not wait for "
+      "the reader of the stream; they have no names, and where they get no "
+      "more space the backup fails", "FOLDER" },
     { "fleecing-size", 0, 0, G_OPTION_ARG_STRING, &opt_fleecing_size,
       "At most SIZE for each disk there", "SIZE" },
     { "method", 0, 0, G_OPTION_ARG_STRING, &opt_method,
@@ -122,10 +149,23 @@ static const GOptionEntry entries[] = {
 
 /* Images */
 
+/* A guest that runs, whose disks are read as they were at one moment. */
+typedef struct Guest {
+    /* After the last read: whether all of it is of that moment. */
+    bool (*confirm)(void *opaque, GError **error);
+    /* After a failure: says it better, where more is known. */
+    void (*explain)(void *opaque, GError **error);
+    /* Lets go of the moment; a second call does nothing more. */
+    bool (*finish)(void *opaque, GError **error);
+    /* The last one, which knows whether it is stored; may be NULL. */
+    bool (*settle)(void *opaque, bool stored, GError **error);
+} Guest;
+
 typedef struct Images {
     BackupInfo *info;
     GPtrArray *images;          /* of Disk, in the order of info's devices */
-    QemuNbd *qemu;              /* that they are read from, or NULL */
+    const Guest *guest;         /* that they are read from, or NULL */
+    void *guest_opaque;         /* for it */
     GError *left;               /* what is left over in it after the end */
     DiskTotals totals;
 } Images;
@@ -201,7 +241,8 @@ static bool send_images(Images *images, WireWriter *writer, Progress *progress,
             return false;
         }
     }
-    return (!images->qemu || qemu_nbd_confirm(images->qemu, error)) &&
+    return (!images->guest ||
+            images->guest->confirm(images->guest_opaque, error)) &&
            wire_writer_finish(writer, error);
 }
 
@@ -288,8 +329,8 @@ static bool send_stream(Images *images, Progress *progress, GError **error)
         return false;
     }
     if (!send_images(images, writer, progress, error)) {
-        if (images->qemu) {
-            qemu_nbd_explain(images->qemu, error);
+        if (images->guest) {
+            images->guest->explain(images->guest_opaque, error);
         }
         explain(writer, io_output_fd(output), info, error);
         send_abort(writer, io_output_fd(output), *error);
@@ -299,8 +340,8 @@ static bool send_stream(Images *images, Progress *progress, GError **error)
      * The guest should not do any longer what only the reading needs.  Whether
      * the backup is stored does not depend on how that goes.
      */
-    if (images->qemu) {
-        qemu_nbd_finish(images->qemu, &images->left);
+    if (images->guest) {
+        images->guest->finish(images->guest_opaque, &images->left);
     }
     return await_answer(io_output_fd(output), info, progress, error) &&
            io_output_finish(output, error);
@@ -326,41 +367,81 @@ static bool dump_images(char **arguments, Command *command,
     return send_stream(&images, progress, error);
 }
 
-/* QEMU */
+/* Guests */
+
+/* STARTED: the moment is set.  If not FAILURE, which is taken over, is why. */
+static bool dump_guest(Images *images, bool started, Progress *progress,
+                       bool *stored, GError *failure, GError **error)
+{
+    g_autoptr(GError) local = failure;
+
+    if (started) {
+        images->totals.total_bytes = backup_info_bytes(images->info);
+        *stored = send_stream(images, progress, &local);
+    }
+    /* Connections that are open, and not read from, would hold QEMU up. */
+    g_ptr_array_set_size(images->images, 0);
+    images->guest->finish(images->guest_opaque, &local);
+    if (images->guest->settle) {
+        images->guest->settle(images->guest_opaque, *stored, &local);
+    }
+    if (!local) {
+        local = g_steal_pointer(&images->left);
+    } else if (images->left) {
+        cli_note("warning: %s", images->left->message);
+    }
+    g_clear_error(&images->left);
+    if (local) {
+        g_propagate_error(error, g_steal_pointer(&local));
+        return false;
+    }
+    return true;
+}
+
+static bool confirm_qemu(void *qemu, GError **error)
+{
+    return qemu_nbd_confirm(qemu, error);
+}
+
+static void explain_qemu(void *qemu, GError **error)
+{
+    qemu_nbd_explain(qemu, error);
+}
+
+static bool finish_qemu(void *qemu, GError **error)
+{
+    return qemu_nbd_finish(qemu, error);
+}
+
+static bool settle_qemu(void *qemu, bool stored, GError **error)
+{
+    return qemu_nbd_settle(qemu, stored, error);
+}
 
 static bool dump_qemu_nbd(const QemuOptions *options, BackupInfo *info,
                           Progress *progress, bool *stored, GError **error)
 {
+    static const Guest guest = {
+        .confirm = confirm_qemu,
+        .explain = explain_qemu,
+        .finish = finish_qemu,
+        .settle = settle_qemu,
+    };
     g_autoptr(QemuNbd) qemu = qemu_nbd_new(options, progress);
     g_autoptr(GPtrArray) list =
         g_ptr_array_new_with_free_func((GDestroyNotify)disk_free);
     Images images = {
         .info = info,
         .images = list,
-        .qemu = qemu,
+        .guest = &guest,
+        .guest_opaque = qemu,
         .totals = { .watch = qemu_nbd_watch, .opaque = qemu },
     };
     g_autoptr(GError) local = NULL;
+    bool started = qemu_nbd_start(qemu, info, list, &local);
 
-    if (qemu_nbd_start(qemu, info, list, &local)) {
-        images.totals.total_bytes = backup_info_bytes(info);
-        *stored = send_stream(&images, progress, &local);
-    }
-    /* Connections that are open, and not read from, would hold QEMU up. */
-    g_ptr_array_set_size(list, 0);
-    qemu_nbd_finish(qemu, &local);
-    qemu_nbd_settle(qemu, *stored, &local);
-    if (!local) {
-        local = g_steal_pointer(&images.left);
-    } else if (images.left) {
-        cli_note("warning: %s", images.left->message);
-    }
-    g_clear_error(&images.left);
-    if (local) {
-        g_propagate_error(error, g_steal_pointer(&local));
-        return false;
-    }
-    return true;
+    return dump_guest(&images, started, progress, stored,
+                      g_steal_pointer(&local), error);
 }
 
 /* Which method it is to be; *qmp is connected if that had to be asked for. */
@@ -380,19 +461,20 @@ static bool choose_method(Qmp **qmp, bool *nbd, GError **error)
     return true;
 }
 
-static bool parse_sizes(QemuOptions *options, GError **error)
+static bool parse_sizes(uint64_t *speed, uint64_t *fleecing_bytes,
+                        GError **error)
 {
-    if ((opt_speed && !cli_parse_size(opt_speed, &options->speed, error)) ||
-        (opt_fleecing_size && !cli_parse_size(
-             opt_fleecing_size, &options->fleecing_bytes, error))) {
+    if ((opt_speed && !cli_parse_size(opt_speed, speed, error)) ||
+        (opt_fleecing_size &&
+         !cli_parse_size(opt_fleecing_size, fleecing_bytes, error))) {
         return false;
     }
-    if (options->speed > INT64_MAX) {
+    if (*speed > INT64_MAX) {
         cli_set_usage(error, "a speed of %s is too much", opt_speed);
         return false;
     }
-    if (opt_fleecing_size && (options->fleecing_bytes < FLEECING_MIN_BYTES ||
-                              options->fleecing_bytes > INT64_MAX)) {
+    if (opt_fleecing_size && (*fleecing_bytes < FLEECING_MIN_BYTES ||
+                              *fleecing_bytes > INT64_MAX)) {
         cli_set_usage(error, "--fleecing-size can't be %s", opt_fleecing_size);
         return false;
     }
@@ -418,7 +500,7 @@ static bool dump_qemu(Command *command, Progress *progress, bool *stored,
     };
     bool nbd;
 
-    if (!parse_sizes(&options, error) ||
+    if (!parse_sizes(&options.speed, &options.fleecing_bytes, error) ||
         !cli_load_configs(info, opt_configs, error) ||
         !choose_method(&qmp, &nbd, error)) {
         return false;
@@ -434,6 +516,79 @@ static bool dump_qemu(Command *command, Progress *progress, bool *stored,
     }
     return nbd ? dump_qemu_nbd(&options, info, progress, stored, error)
                : qemu_dump(&options, progress, error);
+}
+
+#ifdef HAVE_LIBVIRT
+static bool dump_libvirt(Command *command, Progress *progress, bool *stored,
+                         GError **error)
+{
+    static const Guest guest = {
+        .confirm = libvirt_backup_confirm,
+        .explain = libvirt_backup_explain,
+        .finish = libvirt_backup_finish,
+    };
+    LibvirtOptions options = {
+        .uri = opt_connect,
+        .name = opt_libvirt,
+        .devices = opt_devices,
+        .freeze = opt_freeze,
+        .fleecing = opt_fleecing,
+    };
+    g_autoptr(BackupInfo) info = backup_info_new();
+    g_autoptr(LibvirtBackup) backup = NULL;
+    g_autoptr(GPtrArray) list =
+        g_ptr_array_new_with_free_func((GDestroyNotify)disk_free);
+    Images images = { .info = info, .images = list, .guest = &guest };
+    g_autoptr(GError) local = NULL;
+    bool started;
+
+    if (!parse_sizes(&options.speed, &options.fleecing_bytes, error) ||
+        !cli_load_configs(info, opt_configs, error) ||
+        (command && !command_start(command, error))) {
+        return false;
+    }
+    backup = libvirt_backup_new(&options, progress);
+    images.guest_opaque = backup;
+    images.totals.watch = libvirt_backup_watch;
+    images.totals.opaque = backup;
+    started = libvirt_backup_start(backup, info, list, &local);
+    return dump_guest(&images, started, progress, stored,
+                      g_steal_pointer(&local), error);
+}
+#else
+static bool dump_libvirt(Command *command, Progress *progress, bool *stored,
+                         GError **error)
+{
+    (void)command;
+    (void)progress;
+    (void)stored;
+    cli_set_usage(error, "this vma-dump was built without libvirt (that needs "
+                  "libvirt-dev)");
+    return false;
+}
+#endif
+
+static bool verify_libvirt_options(GError **error)
+{
+    if (opt_qmp) {
+        cli_set_usage(error, "--qmp and --libvirt can't be combined");
+    } else if (opt_method) {
+        cli_set_usage(error, "--method makes no sense with --libvirt, which "
+                      "has a method of its own");
+    } else if (opt_timeout > 0) {
+        cli_set_usage(error, "--timeout makes no sense with --libvirt: the "
+                      "guest does not wait for the reader");
+    } else if (opt_fsfreeze) {
+        cli_set_usage(error, "--fsfreeze has no socket with --libvirt, which "
+                      "knows the guest's agent: put it last, or before another "
+                      "option");
+    } else if (!opt_fleecing) {
+        cli_set_usage(error, "--libvirt needs a folder for what the guest "
+                      "overwrites meanwhile: --fleecing FOLDER");
+    } else {
+        return true;
+    }
+    return false;
 }
 
 static bool verify_qemu_options(GError **error)
@@ -456,6 +611,9 @@ static bool verify_qemu_options(GError **error)
     } else if (opt_bitmap && !qemu_bitmaps_name_is_valid(opt_bitmap)) {
         cli_set_usage(error, "'%s' can't be the name of a dirty bitmap",
                       opt_bitmap);
+    } else if (opt_freeze && !opt_fsfreeze) {
+        cli_set_usage(error, "--fsfreeze needs a socket with --qmp: that of "
+                      "the guest agent's channel");
     } else if (opt_fleecing_size && !opt_fleecing) {
         cli_set_usage(error, "--fleecing-size needs --fleecing");
     } else {
@@ -466,18 +624,25 @@ static bool verify_qemu_options(GError **error)
 
 static bool verify_options(char **images, GError **error)
 {
-    if (!opt_qmp && !*images) {
-        cli_set_usage(error, "nothing to back up: give NAME=IMAGE or --qmp");
-    } else if (opt_qmp && *images) {
-        cli_set_usage(error, "--qmp and '%s' can't be combined", *images);
-    } else if (!opt_qmp && (opt_devices || opt_speed || opt_timeout != -1 ||
-                            opt_fsfreeze || opt_method || opt_fleecing ||
-                            opt_fleecing_size || opt_bitmap)) {
+    const char *guest = opt_qmp ? "--qmp" : opt_libvirt ? "--libvirt" : NULL;
+
+    if (!guest && !*images) {
+        cli_set_usage(error, "nothing to back up: give NAME=IMAGE, --qmp or "
+                      "--libvirt");
+    } else if (guest && *images) {
+        cli_set_usage(error, "%s and '%s' can't be combined", guest, *images);
+    } else if (opt_connect && !opt_libvirt) {
+        cli_set_usage(error, "--connect needs --libvirt");
+    } else if (!guest && (opt_devices || opt_speed || opt_timeout != -1 ||
+                          opt_freeze || opt_method || opt_fleecing ||
+                          opt_fleecing_size || opt_bitmap)) {
         cli_set_usage(error, "--device, --speed, --timeout, --fsfreeze, "
-                      "--fleecing, --bitmap and --method need --qmp");
-    } else if (opt_qmp && (opt_any_content || opt_force_share)) {
-        cli_set_usage(error, "%s and --qmp can't be combined",
-                      opt_any_content ? "--any-content" : "--force-share");
+                      "--fleecing, --bitmap and --method need --qmp or "
+                      "--libvirt");
+    } else if (guest && (opt_any_content || opt_force_share)) {
+        cli_set_usage(error, "%s and %s can't be combined",
+                      opt_any_content ? "--any-content" : "--force-share",
+                      guest);
     } else if (opt_timeout < -1) {
         cli_set_usage(error, "a timeout of %d seconds is not possible",
                       opt_timeout);
@@ -491,7 +656,8 @@ static bool verify_options(char **images, GError **error)
         cli_set_usage(error, "--answer needs a socket for standard output: "
                       "nothing comes back through a pipe or from a file");
     } else {
-        return !opt_qmp || verify_qemu_options(error);
+        return opt_libvirt ? verify_libvirt_options(error)
+                           : !opt_qmp || verify_qemu_options(error);
     }
     return false;
 }
@@ -502,7 +668,9 @@ static void dump(char **images, Command *command, Progress *progress,
 {
     bool stored = false;
 
-    if (opt_qmp) {
+    if (opt_libvirt) {
+        dump_libvirt(command, progress, &stored, error);
+    } else if (opt_qmp) {
         dump_qemu(command, progress, &stored, error);
     } else {
         stored = dump_images(images, command, progress, error);

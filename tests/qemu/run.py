@@ -83,6 +83,25 @@ def run(title, function, args):
     return ok, comment
 
 
+def run_tests(tests, args):
+    """Runs (title, function) by turns, and returns the exit code"""
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    sys.stdout.reconfigure(line_buffering=True)
+    failures = 0
+    print('TAP version 13')
+    print('1..%d' % len(tests))
+    for number, (title, function) in enumerate(tests, 1):
+        start = time.monotonic()
+        ok, comment = run(title, function, args)
+        failures += not ok
+        print('%s %d - %s%s' % ('ok' if ok else 'not ok', number, title,
+                                comment))
+        if time.monotonic() - start > 5:
+            print('# took %.1f s' % (time.monotonic() - start))
+    return 1 if failures or not tests else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('-l', '--list', action='store_true',
@@ -101,21 +120,7 @@ def main():
             print('%s: %s' % (title, ' '.join(function.__doc__.split())))
         return 0
 
-    signal.signal(signal.SIGALRM, on_alarm)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    sys.stdout.reconfigure(line_buffering=True)
-    failures = 0
-    print('TAP version 13')
-    print('1..%d' % len(tests))
-    for number, (title, function) in enumerate(tests, 1):
-        start = time.monotonic()
-        ok, comment = run(title, function, args)
-        failures += not ok
-        print('%s %d - %s%s' % ('ok' if ok else 'not ok', number, title,
-                                comment))
-        if time.monotonic() - start > 5:
-            print('# took %.1f s' % (time.monotonic() - start))
-    return 1 if failures or not tests else 0
+    return run_tests(tests, args)
 
 
 if __name__ == '__main__':

@@ -92,12 +92,15 @@ class Dump:
                 host.folder, *options]
         if method:
             argv += ['--method', method]
+        self.launch(argv)
+
+    def launch(self, argv):
         self.socket, theirs = None, subprocess.PIPE
-        if '--answer' in options:
+        if '--answer' in argv:
             self.socket, theirs = socket.socketpair()
         self.process = subprocess.Popen(argv, stdout=theirs,
                                         stderr=subprocess.PIPE, bufsize=0)
-        host.test.cleanup(self.process.kill)
+        self.host.test.cleanup(self.process.kill)
         if self.socket:
             theirs.close()
             self.process.stdout = self.socket.makefile('rb', 0)

@@ -142,6 +142,69 @@ static void test_random(void)
     }
 }
 
+/* Of two answers only what both call zeroes is. */
+static void test_twice(void)
+{
+    g_autoptr(ZeroMap) map = zero_map_new(10 * C);
+
+    zero_map_ask_twice(map);
+    g_assert_cmpuint(zero_map_question_bytes(map, 8 * C), ==, 8 * C);
+    zero_map_add(map, 4 * C, true);
+    g_assert_cmpuint(zero_map_next_byte(map), ==, 4 * C);
+    zero_map_add(map, 2 * C, false);
+    g_assert_true(zero_map_end_answer(map));
+    g_assert_cmpuint(zero_map_known_bytes(map), ==, 0);
+    assert_run(map, 0, 0, false);
+
+    /* The second question is about what the first answer has told of. */
+    g_assert_cmpuint(zero_map_question_bytes(map, 8 * C), ==, 6 * C);
+    g_assert_cmpuint(zero_map_next_byte(map), ==, 0);
+    zero_map_add(map, C, true);
+    zero_map_add(map, C, false);
+    zero_map_add(map, 9 * C, true);
+    g_assert_true(zero_map_end_answer(map));
+    g_assert_cmpuint(zero_map_known_bytes(map), ==, 6 * C);
+    assert_run(map, 0, 1, true);
+    assert_run(map, 1, 1, false);
+    assert_run(map, 2, 2, true);
+    assert_run(map, 4, 2, false);
+    assert_run(map, 6, 0, false);
+}
+
+/* Less in the second answer; the rest is asked for again, both times. */
+static void test_twice_less(void)
+{
+    g_autoptr(ZeroMap) map = zero_map_new(4 * C + 1);
+
+    zero_map_ask_twice(map);
+    zero_map_add(map, UINT64_MAX, true);
+    g_assert_cmpuint(zero_map_next_byte(map), ==, 4 * C + 1);
+    g_assert_true(zero_map_end_answer(map));
+    zero_map_add(map, C, true);
+    g_assert_true(zero_map_end_answer(map));
+    assert_run(map, 0, 1, true);
+    g_assert_cmpuint(zero_map_question_bytes(map, UINT64_MAX), ==, 3 * C + 1);
+    zero_map_add(map, 3 * C + 1, false);
+    g_assert_true(zero_map_end_answer(map));
+    zero_map_add(map, 3 * C + 1, true);
+    g_assert_true(zero_map_end_answer(map));
+    assert_run(map, 1, 4, false);
+}
+
+/* Answers that tell nothing are noticed, first or second. */
+static void test_no_answer(void)
+{
+    g_autoptr(ZeroMap) once = zero_map_new(C);
+    g_autoptr(ZeroMap) twice = zero_map_new(C);
+
+    g_assert_false(zero_map_end_answer(once));
+    zero_map_ask_twice(twice);
+    g_assert_false(zero_map_end_answer(twice));
+    zero_map_add(twice, C, true);
+    g_assert_true(zero_map_end_answer(twice));
+    g_assert_false(zero_map_end_answer(twice));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -151,5 +214,8 @@ int main(int argc, char **argv)
     g_test_add_func("/zero-map/growing-run", test_growing_run);
     g_test_add_func("/zero-map/bounded", test_bounded);
     g_test_add_func("/zero-map/against-a-plain-disk", test_random);
+    g_test_add_func("/zero-map/two-questions", test_twice);
+    g_test_add_func("/zero-map/two-questions-less-told", test_twice_less);
+    g_test_add_func("/zero-map/nothing-told", test_no_answer);
     return g_test_run();
 }

@@ -38,6 +38,8 @@ _vma_value() {
     --as) _vma_words 'qemu libvirt' ;;
     --compress) _vma_words 'none zstd zstd:1 zstd:3 zstd:9 zstd:19' ;;
     -d | --disk | --device | --bridge) COMPREPLY=() ;;
+    --libvirt) _vma_words "$(virsh -q list --name 2> /dev/null)" ;;
+    --connect) _vma_words 'qemu:///system qemu:///session' ;;
     --qmp | --fsfreeze | -U | --unix | -c | --config | -o)
         _vma_files ;;
     --method) _vma_words 'auto pipe nbd' ;;

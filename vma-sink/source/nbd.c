@@ -12,6 +12,11 @@
  * Where the server tells which parts are zeroes ("base:allocation") those are
  * not read.  It is asked for this in between, when it is needed to go on, on the
  * first connection.  All other requests go to the one that has the least to do.
+ *
+ * A QEMU that exports an overlay of a disk that a guest writes to answers from
+ * two images without a lock: the overlay has no copy yet, the guest's zeroes
+ * come and with them the copy, and the disk has zeroes now.  By then the copy is
+ * there, so a second answer is right, and it is asked twice.
  */
 #include "source/nbd.h"
 
@@ -73,7 +78,6 @@ typedef struct NbdDisk {
 
     ZeroMap *map;               /* NULL: everything is to be read */
     bool status_asked;          /* and not yet answered */
-    uint64_t status_from;       /* what was known when it was asked */
     uint64_t next;              /* cluster that was not yet asked for */
     uint64_t kept;              /* cluster that was not yet discarded */
     Slot slots[DEPTH];
@@ -121,7 +125,7 @@ static int on_extents(void *opaque, const char *context, uint64_t offset,
     (void)error;
     /* A second answer to the same question is not what was asked for. */
     if (strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION) != 0 ||
-        offset != zero_map_known_bytes(n->map)) {
+        offset != zero_map_next_byte(n->map)) {
         return 0;
     }
     /* What is only a hole, and not promised to be zeroes, may be anything. */
@@ -145,7 +149,7 @@ static int on_status_end(void *opaque, int *error)
 
     n->status_asked = false;
     /* Who can't tell, or tells nothing, may still be able to read. */
-    if (*error || zero_map_known_bytes(n->map) == n->status_from) {
+    if (*error || !zero_map_end_answer(n->map)) {
         drop_map(n);
     }
     return 1;
@@ -164,9 +168,8 @@ static bool ask_status(NbdDisk *n, GError **error)
     };
 
     n->status_asked = true;
-    n->status_from = from;
     if (nbd_aio_block_status(nbd->handle,
-                             MIN(n->disk.source_bytes - from, STATUS_BYTES),
+                             zero_map_question_bytes(n->map, STATUS_BYTES),
                              from, extents, end, 0) < 0) {
         io_nbd_set_error(nbd, error);
         return false;
@@ -432,6 +435,9 @@ Disk *nbd_disk_open(const char *uri, const DiskOptions *options,
             g_prefix_error(error, "cannot open '%s': ", disk->name);
         }
         return NULL;
+    }
+    if (n->map && options->overlay) {
+        zero_map_ask_twice(n->map);
     }
     n->snapshot = options->snapshot;
     if (n->snapshot) {

@@ -17,8 +17,23 @@ ZeroMap *zero_map_new(uint64_t disk_bytes);
 void zero_map_free(ZeroMap *map);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ZeroMap, zero_map_free)
 
-/* Everything before this byte is known; the next extent starts here. */
+/*
+ * Before anything is learnt: every part of the disk is asked about by two
+ * questions, one after the other, and is zeroes where both answers say so.
+ */
+void zero_map_ask_twice(ZeroMap *map);
+
+/* Everything before this byte is known; the next question starts here. */
 uint64_t zero_map_known_bytes(const ZeroMap *map);
+
+/* How many bytes the next question is about, at most so many. */
+uint64_t zero_map_question_bytes(const ZeroMap *map, uint64_t most);
+
+/* Where the next extent of an answer starts. */
+uint64_t zero_map_next_byte(const ZeroMap *map);
+
+/* An answer has ended.  False: nothing was learnt from it. */
+bool zero_map_end_answer(ZeroMap *map);
 
 /*
  * The next BYTES bytes, cut to the disk's size, are all zeroes, or may be
