@@ -183,14 +183,6 @@ static void remove_bitmap(JsonArray *actions, const char *node,
                qmp_strings("node", node, "name", name, NULL));
 }
 
-static bool execute(const QemuBitmaps *b, JsonArray *actions, GError **error)
-{
-    JsonObject *arguments = json_object_new();
-
-    json_object_set_array_member(arguments, "actions", actions);
-    return qmp_execute(b->qmp, "transaction", arguments, -1, error);
-}
-
 void qemu_bitmaps_add_actions(const QemuBitmaps *b, JsonArray *actions)
 {
     for (guint i = 0; i < b->disks->len; i++) {
@@ -201,8 +193,9 @@ void qemu_bitmaps_add_actions(const QemuBitmaps *b, JsonArray *actions)
     }
 }
 
-bool qemu_bitmaps_keep(const QemuBitmaps *b, GError **error)
+JsonObject *qemu_bitmaps_encode_keep(const QemuBitmaps *b)
 {
+    JsonObject *arguments = json_object_new();
     JsonArray *actions = json_array_new();
 
     for (guint i = 0; i < b->disks->len; i++) {
@@ -213,7 +206,8 @@ bool qemu_bitmaps_keep(const QemuBitmaps *b, GError **error)
         merge_bitmap(actions, disk->node, b->name, ours);
         remove_bitmap(actions, disk->node, ours);
     }
-    return execute(b, actions, error);
+    json_object_set_array_member(arguments, "actions", actions);
+    return arguments;
 }
 
 /* One that is gone keeps none of the others. */

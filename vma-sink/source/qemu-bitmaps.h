@@ -36,8 +36,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(QemuBitmaps, qemu_bitmaps_free)
 /* What makes them, for the transaction that sets the point in time. */
 void qemu_bitmaps_add_actions(const QemuBitmaps *bitmaps, JsonArray *actions);
 
-/* After it: gives them their name, which is kept from then on, */
-bool qemu_bitmaps_keep(const QemuBitmaps *bitmaps, GError **error);
+/*
+ * After it: the arguments of a transaction that gives them their name, by which
+ * they are kept,
+ */
+JsonObject *qemu_bitmaps_encode_keep(const QemuBitmaps *bitmaps);
 
 /* or removes them. */
 bool qemu_bitmaps_remove(const QemuBitmaps *bitmaps, GError **error);

@@ -637,7 +637,8 @@ static void keep_bitmaps(QemuNbd *n, GError **error)
 {
     g_autoptr(GError) local = NULL;
 
-    if (qemu_bitmaps_keep(n->bitmaps, &local)) {
+    if (insist(n, "transaction", qemu_bitmaps_encode_keep(n->bitmaps), -1,
+               &local)) {
         cli_note("the dirty bitmap '%s' begins with this backup",
                  n->options->bitmap);
     } else if (*error) {
