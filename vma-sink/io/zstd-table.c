@@ -296,7 +296,32 @@ typedef struct FrameStart {
 
 #define FRAME_START_BYTES 18u   /* the largest header */
 #define BLOCK_HEADER_BYTES 3u
+#define PEEK_BYTES 4096u
 #define FRAME_CHECKSUM_BYTES 4u
+
+/* Few bytes here and there, mostly close together: they are read by the page. */
+typedef struct Peek {
+    int fd;
+    uint64_t file_bytes;
+    uint64_t offset;            /* of what is in data */
+    size_t bytes;
+    uint8_t data[PEEK_BYTES];
+} Peek;
+
+/* BYTES bytes, few, which the file has; valid until the next call. */
+static const uint8_t *peek_at(Peek *p, uint64_t offset, size_t bytes,
+                              GError **error)
+{
+    if (offset < p->offset || offset + bytes > p->offset + p->bytes) {
+        p->offset = offset;
+        p->bytes = MIN(sizeof(p->data), p->file_bytes - offset);
+        if (!read_at(p->fd, p->data, p->bytes, offset, error)) {
+            p->bytes = 0;
+            return NULL;
+        }
+    }
+    return p->data + (offset - p->offset);
+}
 
 /* Looks at the first bytes of a frame.  False: it is none that can be used. */
 static bool decode_start(const uint8_t *data, size_t bytes, FrameStart *start)
@@ -330,19 +355,20 @@ static bool decode_start(const uint8_t *data, size_t bytes, FrameStart *start)
 }
 
 /* Where the blocks end that begin at *offset; false: that is not in the file. */
-static bool pass_blocks(int fd, uint64_t file_bytes, uint64_t *offset,
-                        bool *found, GError **error)
+static bool pass_blocks(Peek *peek, uint64_t *offset, bool *found,
+                        GError **error)
 {
     uint32_t block;
 
     *found = false;
     do {
-        uint8_t data[BLOCK_HEADER_BYTES];
+        const uint8_t *data;
 
-        if (*offset + sizeof(data) > file_bytes) {
+        if (*offset + BLOCK_HEADER_BYTES > peek->file_bytes) {
             return true;
         }
-        if (!read_at(fd, data, sizeof(data), *offset, error)) {
+        data = peek_at(peek, *offset, BLOCK_HEADER_BYTES, error);
+        if (!data) {
             return false;
         }
         block = data[0] | data[1] << 8 | data[2] << 16;
@@ -350,22 +376,23 @@ static bool pass_blocks(int fd, uint64_t file_bytes, uint64_t *offset,
             return true;
         }
         /* Of a block of one value only that is stored. */
-        *offset += sizeof(data) + ((block >> 1 & 3) == 1 ? 1 : block >> 3);
+        *offset += BLOCK_HEADER_BYTES +
+                   ((block >> 1 & 3) == 1 ? 1 : block >> 3);
     } while (!(block & 1));
     *found = true;
     return true;
 }
 
 /* *found: whether a frame to be used begins at *offset, which it moves past. */
-static bool find_frame(int fd, uint64_t file_bytes, uint64_t *offset,
-                       uint64_t *content_bytes, bool *found, GError **error)
+static bool find_frame(Peek *peek, uint64_t *offset, uint64_t *content_bytes,
+                       bool *found, GError **error)
 {
-    uint8_t data[FRAME_START_BYTES];
-    size_t bytes = MIN(sizeof(data), file_bytes - *offset);
+    size_t bytes = MIN(FRAME_START_BYTES, peek->file_bytes - *offset);
+    const uint8_t *data = peek_at(peek, *offset, bytes, error);
     FrameStart start;
 
     *found = false;
-    if (!read_at(fd, data, bytes, *offset, error)) {
+    if (!data) {
         return false;
     }
     if (!decode_start(data, bytes, &start) ||
@@ -376,14 +403,14 @@ static bool find_frame(int fd, uint64_t file_bytes, uint64_t *offset,
     *offset += start.bytes;
     *found = true;
     if (!start.skippable) {
-        if (!pass_blocks(fd, file_bytes, offset, found, error)) {
+        if (!pass_blocks(peek, offset, found, error)) {
             return false;
         }
         *offset += start.checksum ? FRAME_CHECKSUM_BYTES : 0;
-    } else if (*offset == file_bytes) {
+    } else if (*offset == peek->file_bytes) {
         *found = false;
     }
-    *found = *found && *offset <= file_bytes;
+    *found = *found && *offset <= peek->file_bytes;
     return true;
 }
 
@@ -392,6 +419,7 @@ bool io_zstd_table_find(int fd, uint64_t file_bytes,
                         GError **error)
 {
     g_autoptr(IoZstdTable) t = io_zstd_table_new();
+    Peek peek = { .fd = fd, .file_bytes = file_bytes };
     uint64_t offset = 0;
 
     *table = NULL;
@@ -399,8 +427,7 @@ bool io_zstd_table_find(int fd, uint64_t file_bytes,
         uint64_t content_bytes = max_content_bytes;
         bool found;
 
-        if (!find_frame(fd, file_bytes, &offset, &content_bytes, &found,
-                        error)) {
+        if (!find_frame(&peek, &offset, &content_bytes, &found, error)) {
             return false;
         }
         if (!found || offset - t->end.offset > UINT32_MAX ||
