@@ -20,8 +20,10 @@ start_dump() { # OPTION-OF-AGENT...
     pid=$!
 }
 await_thaws() { # NUMBER
+    local thaws
     for _ in {1..1000}; do
-        [ "$(grep -c guest-fsfreeze-thaw log)" -lt "$1" ] || return
+        thaws=$(grep -c guest-fsfreeze-thaw log 2> /dev/null)
+        [ "${thaws:-0}" -lt "$1" ] || return
         sleep 0.05
     done
     fail "no thaw number $1"

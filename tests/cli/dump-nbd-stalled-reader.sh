@@ -11,8 +11,15 @@ mkfifo pipe
 exec 8<> pipe
 "$VMA_DUMP" d="$URI" > pipe 2> err &
 pid=$!
+asked() {
+    awk '$1 == "read" { sum += $3 } END { print sum + 0 }' nbd.log
+}
+for _ in {1..600}; do
+    [ ! -e nbd.log ] || [ "$(asked)" -le 1000000 ] || break
+    sleep 0.05
+done
 sleep 1
-asked=$(awk '$1 == "read" { sum += $3 } END { print sum }' nbd.log)
+asked=$(asked)
 [ "$asked" -gt 1000000 ] || fail "only $asked bytes"
 [ "$asked" -lt 8000000 ] || fail "$asked bytes were asked for"
 cat <&8 > stream &
