@@ -220,6 +220,19 @@ def rest_is_incomplete(stream):
     raise Failure('the stream is complete')
 
 
+def test_finalize_when_one_disk_is_done(t):
+    """A user's job-finalize of a disk that is copied does no harm."""
+    vm, before, stream, _ = one_disk_done(t)
+    while stream.device('d0').kind.count(0) > 16:
+        stream.read_record()
+    finalize = vm.qmp.send('job-finalize', id_='backup-dump2')
+    while stream.read_record() != END:
+        pass
+    vm.qmp.wait(finalize)
+    vm.end('done')
+    equal(vm.leftovers(), before, 'nodes, jobs, descriptors')
+
+
 def test_one_disk_done_while_reader_stops(t):
     """That a disk is copied does not make the guest wait for a reader who has
     stopped in the middle of another one, though there is no timeout: what has
