@@ -87,6 +87,8 @@ def run_tests(tests, args):
     """Runs (title, function) by turns, and returns the exit code"""
     signal.signal(signal.SIGALRM, on_alarm)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # Also in the background of a shell, which has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout.reconfigure(line_buffering=True)
     failures = 0
     print('TAP version 13')
