@@ -302,6 +302,8 @@ static void test_writer_buffers(void)
         io_zstd_writer_give(writer, fill_frame(room, i));
     }
     g_assert_cmpuint(g_hash_table_size(seen), ==, 3 + 2);
+    /* Before the output, to which threads are still writing. */
+    g_clear_pointer(&writer, io_zstd_writer_free);
     output_file_clear(&f);
 }
 
@@ -476,6 +478,7 @@ static void test_writer_blocks_signals(void)
         workers++;
     }
     g_assert_cmpuint(workers, ==, 2);
+    g_clear_pointer(&writer, io_zstd_writer_free);
     output_file_clear(&f);
 }
 
