@@ -48,6 +48,7 @@ struct IoZstdFrames {
     /* The frame that is read in parts. */
     ZSTD_inBuffer in;           /* in buffer */
     uint32_t loaded;            /* of the frame's bytes */
+    uint8_t *whole;             /* it, decompressed at once; else NULL */
 };
 
 /* The low four bits of a skippable frame's magic number are free. */
@@ -325,6 +326,7 @@ void io_zstd_frames_free(IoZstdFrames *f)
     if (f) {
         ZSTD_freeDCtx(f->context);
         g_free(f->buffer);
+        g_free(f->whole);
         g_free(f);
     }
 }
@@ -457,6 +459,60 @@ static bool decompress_part(IoZstdFrames *f, const IoZstdFrame *frame,
     return true;
 }
 
+/*
+ * Whether the frame that is begun wants a window larger than any frame (RFC
+ * 8878, 3.1.1.1.2): as a stream it would take that much memory.
+ */
+static bool has_large_window(const IoZstdFrames *f)
+{
+    const uint8_t *start = f->in.src;
+    bool single_segment = f->in.size > 5 && start[4] & 1 << 5;
+
+    return f->in.size > 5 && !single_segment &&
+           start[5] > (WINDOW_MAX_LOG - 10) << 3;
+}
+
+/* With a large window all of it at once, without one. */
+static bool begin_frame(IoZstdFrames *f, const IoZstdFrame *frame,
+                        GError **error)
+{
+    ZSTD_DCtx_reset(f->context, ZSTD_reset_session_only);
+    g_clear_pointer(&f->whole, g_free);
+    f->loaded = 0;
+    if (!load_more(f, frame, error)) {
+        return false;
+    }
+    if (has_large_window(f)) {
+        f->whole = g_malloc(frame->content_bytes);
+        return load(f, frame, 0, frame->bytes, error) &&
+               decompress(f, frame, f->whole, error);
+    }
+    return true;
+}
+
+/* Of the frame that was decompressed at once. */
+static void copy_part(IoZstdFrames *f, uint32_t from, void *buffer,
+                      size_t bytes, bool last)
+{
+    memcpy(buffer, f->whole + from, bytes);
+    if (last) {
+        g_clear_pointer(&f->whole, g_free);
+    }
+}
+
+/* The next part of the frame that was begun, however that is read. */
+static bool next_part(IoZstdFrames *f, const IoZstdFrame *frame, uint32_t from,
+                      void *buffer, size_t bytes, GError **error)
+{
+    bool last = from + bytes == frame->content_bytes;
+
+    if (!f->whole) {
+        return decompress_part(f, frame, buffer, bytes, last, error);
+    }
+    copy_part(f, from, buffer, bytes, last);
+    return true;
+}
+
 /* Of a skippable frame only the start is read: what is in it is others'. */
 static bool check_skippable(IoZstdFrames *f, const IoZstdFrame *frame,
                             bool *skippable, GError **error)
@@ -513,17 +569,12 @@ bool io_zstd_frames_read_part(IoZstdFrames *f, uint32_t number, uint32_t from,
                               void *buffer, size_t bytes, GError **error)
 {
     IoZstdFrame frame = io_zstd_table_frame(f->table, number);
-    bool last = from + bytes == frame.content_bytes;
 
     g_assert(number < io_zstd_table_frames(f->table));
     g_assert(bytes > 0 && bytes <= frame.content_bytes - from);
-    if (from == 0) {
-        ZSTD_DCtx_reset(f->context, ZSTD_reset_session_only);
-        f->in = (ZSTD_inBuffer) { 0 };
-        f->loaded = 0;
-    }
     if (!check_sizes(&frame, error) ||
-        !decompress_part(f, &frame, buffer, bytes, last, error)) {
+        (from == 0 && !begin_frame(f, &frame, error)) ||
+        !next_part(f, &frame, from, buffer, bytes, error)) {
         prefix_frame(number, &frame, error);
         return false;
     }

@@ -74,7 +74,8 @@ typedef struct IoZstdFrames IoZstdFrames;
 /*
  * Up to here, and vma-sink makes no larger ones, all of a frame is read before
  * it is decompressed, which is faster.  Of a larger one that takes no memory,
- * but zstd does, for the window that the frame was compressed with.
+ * but zstd does, for the window that the frame was compressed with; or, where
+ * that is larger than any frame, all of it is in memory.
  */
 #define IO_ZSTD_FRAME_LARGE_BYTES (UINT32_C(40) << 20)
 
