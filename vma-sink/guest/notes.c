@@ -4,6 +4,7 @@
  */
 #include "guest/notes.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define NOTE_MAX_BYTES 1000u
@@ -29,6 +30,13 @@ void guest_notes_free(GuestNotes *notes)
     }
 }
 
+/* Besides what is no UTF-8: the last two are no characters of XML. */
+static bool is_text(gunichar c)
+{
+    return c != (gunichar)-1 && c != (gunichar)-2 && !g_unichar_iscntrl(c) &&
+           c != 0xfffe && c != 0xffff;
+}
+
 static char *one_line(const char *text)
 {
     GString *line = g_string_new(NULL);
@@ -37,12 +45,12 @@ static char *one_line(const char *text)
     while (*p && line->len < NOTE_MAX_BYTES) {
         gunichar c = g_utf8_get_char_validated(p, -1);
 
-        if (c == (gunichar)-1 || c == (gunichar)-2 || g_unichar_iscntrl(c)) {
-            g_string_append_printf(line, "\\x%02X", (unsigned char)*p);
-            p++;
-        } else {
+        if (is_text(c)) {
             g_string_append_unichar(line, c);
             p = g_utf8_next_char(p);
+        } else {
+            g_string_append_printf(line, "\\x%02X", (unsigned char)*p);
+            p++;
         }
     }
     if (*p) {
