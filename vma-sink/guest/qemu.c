@@ -24,12 +24,13 @@ char *guest_qemu_path(const char *path)
                                             : g_strdup(path);
 }
 
+/* The one with SMM does not come up where there is no flash for variables. */
 const char *guest_firmware(const Guest *guest)
 {
     if (!guest->uefi_4m) {
         return FIRMWARE_2M;
     }
-    return guest->q35 ? FIRMWARE_4M_SMM : FIRMWARE_4M;
+    return guest->q35 && guest->uefi_vars ? FIRMWARE_4M_SMM : FIRMWARE_4M;
 }
 
 static void add_machine(GuestCommand *command, const Guest *guest)
