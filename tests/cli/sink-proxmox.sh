@@ -108,6 +108,8 @@ refused() { # WORDS OPTION...
 }
 stream data=root.img
 refused "which drive is the disk 'data'"
+stream ide4=root.img
+refused "which drive is the disk 'ide4'"
 stream scsi0=root.img drive-scsi0=data.img
 refused 'two disks are scsi0'
 "$VMA_DUMP" scsi0=root.img > stream 2> err || fail "$(cat err)"

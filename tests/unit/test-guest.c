@@ -133,6 +133,26 @@ static void test_lines(void)
     }
 }
 
+static void test_disk_keys(void)
+{
+    static const char *const right[] = {
+        "ide0", "ide3", "sata5", "scsi0", "scsi30", "virtio15", "efidisk0",
+        "tpmstate0",
+    };
+    static const char *const wrong[] = {
+        "ide4", "sata6", "scsi31", "virtio16", "efidisk1", "tpmstate1",
+        "scsi00", "scsi01", "scsi", "scsi-1", "scsi+1", "scsi 1", "scsi1x",
+        "scsihw", "unused0", "scsi18446744073709551616", "",
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(right); i++) {
+        g_assert_true(guest_config_is_disk_key(right[i]));
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_assert_false(guest_config_is_disk_key(wrong[i]));
+    }
+}
+
 static void test_map(void)
 {
     static const char *const wrong[] = {
@@ -269,6 +289,19 @@ static void test_notes_have_it(void)
     }
 }
 
+/* What a configuration says is a comment of XML, whatever characters it has. */
+static void test_note_characters(void)
+{
+    g_autofree char *notes = NULL;
+    g_autofree char *text = translate(
+        "[a\xef\xbf\xbe\xef\xbf\xbf\x1b\xc2\x85\xff\xe2\x82\xac-->]\n",
+        guest_print_libvirt, &notes);
+
+    assert_has(notes, "section [a\\xEF\\xBF\\xBE\\xEF\\xBF\\xBF\\x1B"
+               "\\xC2\\x85\\xFF\xe2\x82\xac-->]");
+    assert_has(text, "- ->] -->\n");
+}
+
 /* No path, no program, and nothing that ends what it is in. */
 static void test_hostile(void)
 {
@@ -337,6 +370,23 @@ static void test_native(void)
     assert_has(notes, "scsi0: with aio=native it is cache=none");
     assert_has(text, "cache='none'");
     g_assert_null(strstr(text, "cache='writeback'"));
+}
+
+/* The firmware with SMM stops at once where it finds no flash for variables. */
+static void test_firmware(void)
+{
+    static const char config[] =
+        "machine: q35\nbios: ovmf\nefidisk0: s:1,efitype=4m\n";
+    g_autofree char *mapped = g_strconcat(
+        config, "#qmdump#map:efidisk0:drive-scsi0:::\n", NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(printers); i++) {
+        g_autofree char *without = translate_bare(config, printers[i]);
+        g_autofree char *with = translate_bare(mapped, printers[i]);
+
+        assert_has(without, "/OVMF_CODE_4M.fd");
+        assert_has(with, "/OVMF_CODE_4M.secboot.fd");
+    }
 }
 
 /* Where the program that is a TPM finds its state, wherever that runs. */
@@ -425,6 +475,7 @@ int main(int argc, char **argv)
     g_test_add_func("/guest-settings/taken-if-they-make-sense", test_settings);
     g_test_add_func("/guest-settings/text-that-can-go-on", test_text);
     g_test_add_func("/guest-config/lines", test_lines);
+    g_test_add_func("/guest-config/disk-keys", test_disk_keys);
     g_test_add_func("/guest-config/map", test_map);
     g_test_add_func("/guest-config/sections-are-no-part", test_sections);
     g_test_add_func("/guest-config/no-text-is-damage", test_no_text);
@@ -432,9 +483,11 @@ int main(int argc, char **argv)
     g_test_add_func("/guest-xml/escaped", test_xml);
     g_test_add_func("/guest/nothing-is-lost", test_nothing_is_lost);
     g_test_add_func("/guest/notes-have-it", test_notes_have_it);
+    g_test_add_func("/guest/note-characters", test_note_characters);
     g_test_add_func("/guest/hostile-values", test_hostile);
     g_test_add_func("/guest/disks", test_disks);
     g_test_add_func("/guest/native", test_native);
+    g_test_add_func("/guest/firmware", test_firmware);
     g_test_add_func("/guest/tpm", test_tpm);
     g_test_add_func("/guest/disks-by-map", test_disk_map);
     g_test_add_func("/guest/boot-by-letters", test_letters);

@@ -74,14 +74,21 @@ bool guest_config_parse_line(const char *line, char **key, char **value)
 
 bool guest_config_is_disk_key(const char *key)
 {
-    static const char *const kinds[] = {
-        "ide", "sata", "scsi", "virtio", "efidisk", "tpmstate",
+    static const struct {
+        const char *kind;
+        unsigned count;
+    } kinds[] = {
+        { "ide", 4 }, { "sata", 6 }, { "scsi", 31 }, { "virtio", 16 },
+        { "efidisk", 1 }, { "tpmstate", 1 },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        size_t bytes = strlen(kinds[i]);
+        const char *number = key + strlen(kinds[i].kind);
 
-        if (g_str_has_prefix(key, kinds[i]) && g_ascii_isdigit(key[bytes])) {
+        if (g_str_has_prefix(key, kinds[i].kind) &&
+            (*number != '0' || !number[1]) &&
+            g_ascii_string_to_unsigned(number, 10, 0, kinds[i].count - 1, NULL,
+                                       NULL)) {
             return true;
         }
     }

@@ -44,7 +44,7 @@ bool guest_config_is_section(const char *line);
  */
 bool guest_config_parse_line(const char *line, char **key, char **value);
 
-/* Whether KEY is of a disk: scsi0, virtio15, efidisk0 ... */
+/* Whether KEY is of a disk that there can be: scsi0, virtio15, efidisk0 ... */
 bool guest_config_is_disk_key(const char *key);
 
 #endif /* GUEST_CONFIG_H */

@@ -121,8 +121,7 @@ static char *key_of_name(const char *name)
     if (g_str_equal(key, "tpmstate0-backup")) {
         return g_strdup("tpmstate0");
     }
-    return guest_config_is_disk_key(key) &&
-           guest_text_is_plain(key, 16, "") ? g_strdup(key) : NULL;
+    return guest_config_is_disk_key(key) ? g_strdup(key) : NULL;
 }
 
 /* "local-lvm" of "local-lvm:vm-100-disk-0,size=8G"; to be freed. */
