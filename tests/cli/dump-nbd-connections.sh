@@ -47,3 +47,21 @@ expect_exit 0 "$VMA_DUMP" d="nbd+unix:///?socket=$T/qemu.sock" > stream
 kill "$(cat pid)"
 read_stream "qemu-nbd"
 cmp disk got/d || fail "contents"
+
+# One that takes five, with three disks: none of them waits for another one's.
+needs qemu-storage-daemon
+server=(--nbd-server "addr.type=unix,addr.path=$T/qsd.sock,max-connections=5")
+images=()
+for i in 1 2 3; do
+    server+=(--blockdev "driver=file,node-name=n$i,filename=disk,read-only=on"
+             --export "type=nbd,id=e$i,node-name=n$i,name=d$i")
+    images+=("d$i=nbd+unix:///d$i?socket=$T/qsd.sock")
+done
+qemu-storage-daemon --daemonize --pidfile "$T/pid" "${server[@]}" \
+    || fail "qemu-storage-daemon"
+timeout 60 "$VMA_DUMP" "${images[@]}" > stream || fail "several disks: $?"
+kill "$(cat pid)"
+read_stream "several disks"
+for i in 1 2 3; do
+    cmp disk got/d$i || fail "contents of d$i"
+done

@@ -389,10 +389,17 @@ static bool export_send(Disk *disk, DiskSender *sender, GError **error)
     for (unsigned i = 0; i < DEPTH; i++) {
         n->slots[i].buffer = g_malloc(CHUNK_BYTES);
     }
+    /*
+     * Not before: a server takes only so many clients, QEMU 100, and the disks
+     * that come later wait for theirs without a limit.
+     */
+    if (!nbd_links_add(&n->links, CONNECTIONS, error)) {
+        return false;
+    }
     if (!send_clusters(n, sender, error) || !await(n, 0, error)) {
         return false;
     }
-    /* Only polite; what was received is all that counts. */
+    /* What was received is all that counts; others may need them now. */
     nbd_links_disconnect(&n->links);
     return true;
 }
@@ -429,8 +436,7 @@ Disk *nbd_disk_open(const char *uri, const DiskOptions *options,
     disk->kind = &export_kind;
     disk->name = options->name ? g_strdup(options->name)
                                : io_nbd_uri_without_password(uri);
-    if (!nbd_links_open(&n->links, uri, error) || !learn(n, error) ||
-        !nbd_links_add(&n->links, CONNECTIONS, error)) {
+    if (!nbd_links_open(&n->links, uri, error) || !learn(n, error)) {
         if (!io_interrupted(NULL)) {
             g_prefix_error(error, "cannot open '%s': ", disk->name);
         }
