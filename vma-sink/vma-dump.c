@@ -575,6 +575,8 @@ static bool verify_libvirt_options(GError **error)
     } else if (opt_method) {
         cli_set_usage(error, "--method makes no sense with --libvirt, which "
                       "has a method of its own");
+    } else if (opt_bitmap) {
+        cli_set_usage(error, "--bitmap takes --qmp and the method nbd");
     } else if (opt_timeout > 0) {
         cli_set_usage(error, "--timeout makes no sense with --libvirt: the "
                       "guest does not wait for the reader");
