@@ -236,8 +236,8 @@ static bool add_images(QemuNbd *n, GError **error)
 }
 
 /*
- * As qmp_execute(), but a signal is no reason not to learn what became of it:
- * what is not ours must not be taken for it.
+ * As qmp_execute(), but a signal is no reason not to learn what became of it, nor
+ * is a second one: what is not ours must not be taken for it, nor be lost.
  */
 static bool insist(QemuNbd *n, const char *command, JsonObject *arguments,
                    int fd, GError **error)
@@ -250,7 +250,7 @@ static bool insist(QemuNbd *n, const char *command, JsonObject *arguments,
         return false;
     }
     answer = qmp_receive(n->qmp, id, &local);
-    if (!answer && io_interrupted(NULL)) {
+    while (!answer && io_interrupted(NULL)) {
         g_clear_error(&local);
         note_interruption(n);
         answer = qmp_receive(n->qmp, id, &local);
