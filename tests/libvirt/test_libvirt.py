@@ -327,6 +327,28 @@ def test_no_folder(t, libvirtd):
     vm.clean()
 
 
+def test_shareable(t, libvirtd):
+    """Who backs up a disk that others may write to is told of that."""
+    text = disk('vda', t.raw('a', pattern(CLUSTER)))
+    vm = Domain(t, libvirtd, text.replace('</disk>', '<shareable/></disk>')
+                .replace("cache='unsafe'", "cache='none'"))
+    dump = vm.dump().start()
+    dump.read()
+    check("disk 'vda' is shareable" in dump.message, dump.message)
+    vm.clean()
+
+
+def test_many_disks(t, libvirtd):
+    """More disks than QEMU's server would take four connections for."""
+    bus = ("<controller type='scsi' model='virtio-scsi'/>")
+    targets = ['sd' + chr(ord('a') + i) for i in range(26)] + ['sdaa']
+    disks = [disk(target, t.raw(target, pattern(512)))
+             .replace("bus='virtio'", "bus='scsi'") for target in targets]
+    vm = Domain(t, libvirtd, bus, *disks)
+    equal(list(vm.dump().start().read()), targets, 'disks')
+    vm.clean()
+
+
 def test_users(t, libvirtd):
     """Who is in the group that QEMU runs as can back up a guest; others are told
     who can."""
@@ -435,3 +457,12 @@ def test_guest(t, libvirtd):
         vm.wait_for(lambda: vm.counter() > count + 20, 'has stopped')
         vm.goes_on()
         vm.clean()
+        # Nor does it stay paused for good where nobody is there to see that.
+        dump = vm.dump('--speed=64K').start()
+        dump.process.kill()
+        dump.wait()
+        vm.wait_for(lambda: 'paused' in vm.virsh('domstate', vm.name),
+                    'is not paused')
+        vm.dump('--fleecing', t.path('none')).fails(
+            'cannot create a temporary image')
+        vm.goes_on()

@@ -91,6 +91,8 @@ static void add_to_disk(LibvirtDisk *disk, const char *element,
         disk->inserted = *names != NULL;
     } else if (strcmp(element, "readonly") == 0) {
         disk->read_only = true;
+    } else if (strcmp(element, "shareable") == 0) {
+        disk->shareable = true;
     }
 }
 

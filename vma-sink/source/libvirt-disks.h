@@ -18,6 +18,7 @@ typedef struct LibvirtDisk {
     char *error_policy;         /* NULL: the default */
     bool inserted;
     bool read_only;
+    bool shareable;             /* other guests may write to it */
 } LibvirtDisk;
 
 typedef struct LibvirtXml {

@@ -128,7 +128,9 @@ bool libvirt_job_end_left(LibvirtGuest *guest, GError **error)
                                              : "somebody else");
         return false;
     }
-    if (!end_job(guest, NULL, LIBVIRT_ABANDONED, error)) {
+    /* Its image may have got full, with nobody there to let the guest go on. */
+    if (!end_job(guest, NULL, LIBVIRT_ABANDONED, error) ||
+        !libvirt_job_resume(guest, error)) {
         g_prefix_error(error, "cannot end what an earlier backup has left in "
                        "libvirt: ");
         return false;

@@ -117,15 +117,18 @@ static char *image_name(unsigned index)
 }
 
 /*
- * Root gives all to QEMU's user, also where libvirt is set not to do it.  Others
- * can give the folder to a group that they are in, which may make the socket
+ * Root gives all to QEMU's user, also where libvirt is set not to do it; but for
+ * the folder, if no socket has to be made there: libvirtd, which is root, follows
+ * what names are in it.  Others can give the folder to a group that they are in, which may make the socket
  * there; the images get their owner from libvirt.
  */
 static bool give_to_qemu(const LibvirtScratch *s, int fd, GError **error)
 {
     bool root = geteuid() == 0;
 
-    if (root ? fchown(fd, s->uid, s->gid) < 0
+    if (root && s->socket_elsewhere && fd == s->folder_fd
+        ? fchown(fd, -1, s->gid) < 0 || fchmod(fd, 0710) < 0
+        : root ? fchown(fd, s->uid, s->gid) < 0
              : geteuid() != s->uid && fd == s->folder_fd &&
                (fchown(fd, -1, s->gid) < 0 || fchmod(fd, 0770) < 0)) {
         backup_error_set_errno(error, errno, "cannot give it to QEMU's %s",
@@ -337,7 +340,6 @@ static bool choose_socket(LibvirtScratch *s, const char *folder,
 {
     const char *random = strrchr(s->path, '-');
 
-    s->socket_elsewhere = folder != NULL;
     s->socket = folder ? g_strconcat(folder, "/vma-dump", random, ".nbd", NULL)
                        : g_build_filename(s->path, SOCKET, NULL);
     if (strlen(s->socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
@@ -359,6 +361,7 @@ LibvirtScratch *libvirt_scratch_new(const LibvirtScratchOptions *o,
     s->limit_bytes = o->limit_bytes;
     s->uid = o->uid;
     s->gid = o->gid;
+    s->socket_elsewhere = o->socket_folder != NULL;
     s->images = g_ptr_array_new_with_free_func(g_free);
     s->fds = g_array_new(FALSE, FALSE, sizeof(int));
     s->folder = realpath(o->folder, NULL);

@@ -20,8 +20,9 @@
  * ended ours and begun another one.
  *
  * Threads: this one, which reads and sends and may wait for the stream's
- * reader; the guard, which may not (libvirt-guard.h); and one for each question
- * to libvirt (libvirt-guest.h).
+ * reader; the guard, which may not (libvirt-guard.h); one that thaws, where that
+ * has failed at first (freeze-again.h); and one for each question to libvirt
+ * (libvirt-guest.h).
  */
 #include "source/libvirt.h"
 
@@ -35,6 +36,7 @@
 #include "cli/cli.h"
 #include "io/io.h"
 #include "io/pace.h"
+#include "source/freeze-again.h"
 #include "source/freeze.h"
 #include "source/libvirt-disks.h"
 #include "source/libvirt-freeze.h"
@@ -72,6 +74,7 @@ struct LibvirtBackup {
     LibvirtScratch *scratch;
     LibvirtGuard *guard;
     Freeze *freeze;             /* NULL: no freezing */
+    FreezeAgain *again;         /* that has it, or NULL: we have */
 
     bool resume;                /* the guest was not paused by an I/O error */
     bool started;               /* there may be a job */
@@ -96,6 +99,7 @@ void libvirt_backup_free(LibvirtBackup *b)
 {
     if (b) {
         g_clear_pointer(&b->guard, libvirt_guard_free);
+        g_clear_pointer(&b->again, freeze_again_stop);
         g_clear_pointer(&b->freeze, freeze_free);
         g_clear_pointer(&b->scratch, libvirt_scratch_free);
         g_clear_pointer(&b->disks, g_ptr_array_unref);
@@ -136,8 +140,12 @@ static bool verify_running(LibvirtBackup *b, GError **error)
     return true;
 }
 
-static void warn_of_policy(const LibvirtDisk *disk, const char *folder)
+static void warn_of(const LibvirtDisk *disk, const char *folder)
 {
+    if (disk->shareable) {
+        cli_note("warning: disk '%s' is shareable: what others than this guest "
+                 "write to it meanwhile may be in the backup", disk->name);
+    }
     if (g_strcmp0(disk->error_policy, "report") == 0 ||
         g_strcmp0(disk->error_policy, "ignore") == 0) {
         cli_note("warning: disk '%s' has error_policy='%s': the guest's writes "
@@ -159,7 +167,7 @@ static bool find_disks(LibvirtBackup *b, GError **error)
     }
     b->disks = libvirt_disks_choose(b->xml, b->options->devices, error);
     for (guint i = 0; b->disks && i < b->disks->len; i++) {
-        warn_of_policy(g_ptr_array_index(b->disks, i), b->options->fleecing);
+        warn_of(g_ptr_array_index(b->disks, i), b->options->fleecing);
     }
     return b->disks != NULL;
 }
@@ -341,6 +349,7 @@ static bool set_point_in_time(LibvirtBackup *b, BackupInfo *info,
         extend_start_error(b, error);
         return false;
     }
+    b->again = freeze_again_start(b->freeze);
     libvirt_guest_set_deadline(b->guest, 0);
     info->start_time_s = now.tv_sec;
     info->start_time_ns = now.tv_nsec;
@@ -386,7 +395,7 @@ bool libvirt_backup_start(LibvirtBackup *b, BackupInfo *info, GPtrArray *disks,
 
     b->guest = libvirt_guest_open(o->uri, o->name, error);
     if (!b->guest || !verify_running(b, error) || !find_disks(b, error) ||
-        !libvirt_job_end_left(b->guest, error)) {
+        !libvirt_job_end_left(b->guest, error) || !verify_running(b, error)) {
         return false;
     }
     if (o->freeze) {
@@ -423,7 +432,6 @@ bool libvirt_backup_watch(void *opaque, const DiskTotals *totals,
     LibvirtBackup *b = opaque;
     uint64_t data_bytes = totals->done_bytes - totals->zero_bytes;
 
-    freeze_thaw_again(b->freeze);
     do {
         size_t bytes = MIN(data_bytes - b->paced_bytes,
                            io_pace_part(&b->pace));
@@ -516,15 +524,19 @@ bool libvirt_backup_finish(void *opaque, GError **error)
 
     if (b->guest) {
         libvirt_backup_explain(b, error);
+    }
+    /* It may have a question under way, whose time is not ours. */
+    g_clear_pointer(&b->guard, libvirt_guard_free);
+    if (b->guest) {
         note_interruption(b);
         libvirt_guest_set_deadline(b->guest, CLEANUP_SECONDS);
     }
-    g_clear_pointer(&b->guard, libvirt_guard_free);
     if (b->started && !end_job(b, &local)) {
         extend_error(error, local);
     }
     b->started = false;
     g_clear_pointer(&b->scratch, libvirt_scratch_free);
+    g_clear_pointer(&b->again, freeze_again_stop);
     (void)freeze_thaw_at_last(b->freeze, error);
     g_clear_pointer(&b->freeze, freeze_free);
     return !*error;
