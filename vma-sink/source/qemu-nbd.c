@@ -641,7 +641,12 @@ static void keep_bitmaps(QemuNbd *n, GError **error)
                &local)) {
         cli_note("the dirty bitmap '%s' begins with this backup",
                  n->options->bitmap);
-    } else if (*error) {
+        return;
+    }
+    if (local->domain == JSON_LINES_ERROR) {
+        (void)qemu_bitmaps_remove(n->bitmaps, NULL);
+    }
+    if (*error) {
         g_prefix_error(error, "there is no dirty bitmap (%s), and ",
                        local->message);
     } else {
