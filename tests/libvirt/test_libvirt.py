@@ -418,6 +418,16 @@ def archive(vm, *options):
     return folder, message
 
 
+def fill(path):
+    """All the room that its file system has"""
+    with open(path, 'wb', buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+
+
 def test_guest(t, libvirtd):
     """Of a guest that writes to two disks without a pause the backup has one
     point in time.  Its file systems are frozen at that, and only for a moment:
@@ -458,9 +468,12 @@ def test_guest(t, libvirtd):
         vm.goes_on()
         vm.clean()
         # Nor does it stay paused for good where nobody is there to see that.
+        subprocess.run(['mount', '-o', 'remount,size=64M', vm.folder],
+                       check=True)
         dump = vm.dump('--speed=64K').start()
         dump.process.kill()
         dump.wait()
+        fill(os.path.join(vm.folder, 'full'))
         vm.wait_for(lambda: 'paused' in vm.virsh('domstate', vm.name),
                     'is not paused')
         vm.dump('--fleecing', t.path('none')).fails(
