@@ -119,18 +119,22 @@ static char *image_name(unsigned index)
 /*
  * Root gives all to QEMU's user, also where libvirt is set not to do it; but for
  * the folder, if no socket has to be made there: libvirtd, which is root, follows
- * what names are in it.  Others can give the folder to a group that they are in, which may make the socket
- * there; the images get their owner from libvirt.
+ * what names are in it.  Others can give the folder to a group that they are in,
+ * which may make the socket there; the images get their owner from libvirt.
  */
 static bool give_to_qemu(const LibvirtScratch *s, int fd, GError **error)
 {
     bool root = geteuid() == 0;
+    bool folder = fd == s->folder_fd;
+    int ret = 0;
 
-    if (root && s->socket_elsewhere && fd == s->folder_fd
-        ? fchown(fd, -1, s->gid) < 0 || fchmod(fd, 0710) < 0
-        : root ? fchown(fd, s->uid, s->gid) < 0
-             : geteuid() != s->uid && fd == s->folder_fd &&
-               (fchown(fd, -1, s->gid) < 0 || fchmod(fd, 0770) < 0)) {
+    if (root && !(folder && s->socket_elsewhere)) {
+        ret = fchown(fd, s->uid, s->gid);
+    } else if (folder && geteuid() != s->uid) {
+        ret = fchown(fd, -1, s->gid);
+        ret = ret < 0 ? ret : fchmod(fd, root ? 0710 : 0770);
+    }
+    if (ret < 0) {
         backup_error_set_errno(error, errno, "cannot give it to QEMU's %s",
                                root ? "user" : "group");
         return false;
