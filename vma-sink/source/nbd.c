@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads an NBD export.  One thread, some connections (nbd-links.h), and a ring
- * of buffers, each for a chunk of the disk: the server fills them in any order,
- * and they are sent in the order of the disk, straight from where they were
- * received.  While the stream's reader stalls nothing new is asked for.
+ * Reads an NBD export.  One thread, some connections (nbd-links.h; one, of a
+ * guest that runs), and a ring of buffers, each for a chunk of the disk: the
+ * server fills them in any order, and they are sent in the order of the disk,
+ * straight from where they were received.  While the stream's reader stalls
+ * nothing new is asked for.
  *
  * A QEMU that can't get rid of an answer can't pause its disk either, which much
  * of what is done to a machine makes necessary.  So all that was asked for of a
