@@ -163,6 +163,39 @@ static void test_far(void)
     g_assert_cmpuint(vma_index_end(index, 8), ==, 0);
 }
 
+/* Numbers that differ in their lower bits, their upper ones, or both. */
+static void test_order(void)
+{
+    static const uint32_t numbers[] = {
+        0x00030002, 0xffffffff, 0x00020003, 0x00000000, 0x80000000,
+        0x00030001, 0xffff0000, 0x0000ffff, 0x00020004, 0x00010000,
+    };
+    g_autoptr(VmaIndex) index = vma_index_new();
+    VmaExtent extent = { .cluster_count = G_N_ELEMENTS(numbers) };
+    unsigned found = 0;
+    uint32_t number;
+    VmaPlace place;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        extent.clusters[i] = (VmaCluster) {
+            .device_id = 1,
+            .mask = 1,
+            .number = numbers[i],
+            .first_block = extent.block_count++,
+            .slot = i,
+        };
+    }
+    g_assert_true(vma_index_add(index, 512, &extent, NULL));
+    vma_index_finish(index);
+    for (uint64_t from = 0; vma_index_next(index, 1, from, &number, &place);
+         from = (uint64_t)number + 1) {
+        g_assert_cmphex(number, >=, from);
+        g_assert_cmphex(number, ==, numbers[place.first_block]);
+        found++;
+    }
+    g_assert_cmpuint(found, ==, G_N_ELEMENTS(numbers));
+}
+
 /* Zeroes cost nothing, whatever there is of them. */
 static void test_memory(void)
 {
@@ -225,6 +258,7 @@ int main(int argc, char **argv)
     g_test_add_func("/index/runs-end-where-they-end", test_runs);
     g_test_add_func("/index/runs-end-at-the-limit", test_limit);
     g_test_add_func("/index/last-cluster-there-can-be", test_far);
+    g_test_add_func("/index/in-the-order-of-clusters", test_order);
     g_test_add_func("/index/memory-follows-the-data", test_memory);
     g_test_add_func("/index/tells-what-is-there-and-notes-it", test_check);
     return g_test_run();
