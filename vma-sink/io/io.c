@@ -25,7 +25,7 @@ static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 /* Those that are ours, and those that have come: a bit (1 << NUMBER) each. */
 static unsigned handled_signals;
 static volatile sig_atomic_t seen_signals;
-static volatile sig_atomic_t caught_signal;
+static _Atomic int caught_signal;        /* other threads ask for it, too */
 
 /*
  * A signal that arrives just before a blocking call would be lost on it, so
