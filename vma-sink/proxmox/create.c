@@ -170,14 +170,19 @@ static bool spawn(const GPtrArray *argv, int fd_in, int fd_out, GPid *pid,
     return false;
 }
 
-/* The code that it ends with, 1 if a signal ended it; a signal goes to it. */
+/*
+ * The code that it ends with, 1 if a signal ended it.  A signal goes to it, and
+ * once: at a second one it would leave at once, without tidying up.
+ */
 static int wait_for(GPid pid)
 {
+    bool told = false;
     int status = 0;
 
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-        if (io_interrupted(NULL)) {
+        if (!told && io_interrupted(NULL)) {
             kill(pid, SIGTERM);
+            told = true;
         }
     }
     g_spawn_close_pid(pid);
