@@ -203,11 +203,11 @@ def one_disk_done(t, name='d1', args=None, timeout=0):
     stream.read_preamble()
     while 2 not in [record[1] for record in stream.records]:
         stream.read_record()
-    while not any(event['event'] == 'BLOCK_JOB_PENDING'
-                  for event in vm.qmp.events):
-        vm.status()
-    equal(['job-id' in device for device in vm.status()['devices']],
-          [True, False], 'jobs that copy')
+    deadline = time.monotonic() + 10
+    copying = None
+    while copying != [True, False]:
+        check(time.monotonic() < deadline, 'these jobs copy: %r' % copying)
+        copying = ['job-id' in device for device in vm.status()['devices']]
     return vm, before, stream, (data, other)
 
 
