@@ -81,7 +81,7 @@ BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/%,\
 .PHONY: all help setup check check-built check-asan check-faults check-fuzz \
 	check-differential coverage demo-built check-unit check-cli check-qemu \
 	check-libvirt demo \
-	bench soak lint qemu qemu-tools install install-vma uninstall uninstall-vma \
+	bench soak latency lint qemu qemu-tools install install-vma uninstall uninstall-vma \
 	deb check-deb clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -112,6 +112,7 @@ help:
 	@echo 'make coverage     which lines the unit tests and the corpus run'
 	@echo 'make bench        measure speed and memory'
 	@echo 'make soak         backups of busy disks for SOAK_MINUTES ($(SOAK_MINUTES))'
+	@echo 'make latency      ... what a guest'"'"'s writes take meanwhile, as a graph'
 	@echo 'make lint         static analysis'
 	@echo 'make setup        install the Debian packages that all this needs'
 	@echo 'make qemu         get, patch and build QEMU $(firstword $(QEMU_SERIES))'
@@ -267,6 +268,10 @@ SOAK_MINUTES ?= 20
 soak: all
 	@tests/setup.sh qemu demo
 	@B=$(abspath $(B)) QEMU_SERIES='$(QEMU_SERIES)' tests/soak/run.sh $(SOAK_MINUTES)
+
+latency:
+	@tests/setup.sh qemu bench
+	@OUT=$(abspath $(B)) QEMU_SERIES='$(QEMU_SERIES)' tests/soak/latency.sh
 
 # Other versions of gcc's analyzer may be wrong in other places: what they find
 # is shown, and no failure.

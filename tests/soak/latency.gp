@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# In this folder: gnuplot latency.gp.  latency.dat -> latency.svg
+# By latency.sh: latency.dat -> latency.svg, in the current folder
 set terminal svg size 800,480 font "sans-serif,13" background "white"
 set output "latency.svg"
 set title "A guest's writes during a backup"

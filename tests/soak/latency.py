@@ -7,7 +7,8 @@ usage: latency.py BUILD FOLDER [SECONDS [ROUNDS]] > latency.dat
 
 The disks and the client are those of soak.py, with FOLDER for the disks (a
 local one).  Each round goes through all cases, SECONDS each, so that what else
-this machine does hits all of them alike.  latency.gp draws the graph.
+this machine does hits all of them alike.  latency.sh has the graph
+drawn.
 """
 
 import os
