@@ -63,6 +63,7 @@ static IoQuota quota = {
     .file_bytes = UINT64_MAX,
     .folder_bytes = UINT64_MAX,
     .folder_fd = -1,
+    .file_fd = -1,
 };
 static char *rate_text;
 static IoPace pace;

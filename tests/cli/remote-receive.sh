@@ -186,6 +186,25 @@ expect_exit 1 receive 'vma-sink z.vma.zst' --max-total $((size + 100))
 expect_exit 0 receive 'vma-sink y.vma' --max-total $((2 * size))
 rm store/*
 
+# Several at a time.
+cat disk disk disk disk > larger
+"$VMA_DUMP" d=larger > larger.stream 2> err || fail "$(cat err)"
+limit=3M
+pids=()
+for i in 1 2 3 4 5 6; do
+    SSH_ORIGINAL_COMMAND="vma-sink $i.vma" "$VMA_SINK" --receive store \
+        --max-total $limit < larger.stream 2> "err$i" &
+    pids+=($!)
+done
+stored=0
+for pid in "${pids[@]}"; do
+    wait "$pid" && stored=$((stored + 1))
+done
+[ "$(find store -type f | wc -l)" = $stored ] || fail "left over: $(ls -A store)"
+[ "$(cat store/* /dev/null | wc -c)" -le $((3 << 20)) ] ||
+    fail "more than the folder may have: $(ls -l store)"
+rm -f store/*
+
 # A bad stream leaves nothing, and a client that waits for an answer gets one.
 head -c 200K stream > short
 expect_exit 4 "$VMA_SINK" --receive store < short

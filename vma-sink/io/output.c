@@ -164,6 +164,9 @@ void io_output_free(IoOutput *output)
 void io_output_set_quota(IoOutput *output, IoQuota *quota)
 {
     output->quota = quota;
+    if (quota) {
+        quota->file_fd = output->fd;
+    }
 }
 
 bool io_output_write(IoOutput *output, const void *buffer, size_t bytes,
@@ -253,8 +256,12 @@ static bool rename_file(IoOutput *output, GError **error)
 static bool name_file(IoOutput *output, GError **error)
 {
     int claim;
+    int lock = output->quota ? io_quota_lock(output->quota) : -1;
     bool ok = close_file(output, &claim, error) && rename_file(output, error);
 
+    if (lock >= 0) {
+        close(lock);
+    }
     if (claim >= 0) {
         if (ok) {
             io_claim_unmark(claim);
@@ -271,6 +278,9 @@ bool io_output_finish(IoOutput *output, GError **error)
     }
     if (io_interrupted(error)) {
         return false;
+    }
+    if (output->quota) {
+        io_quota_give_back(output->quota);
     }
     if (fsync(output->fd) < 0) {
         backup_error_set_errno(error, errno, "cannot sync '%s'", output->temp);

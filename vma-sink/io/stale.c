@@ -59,7 +59,7 @@ static char *make_mark(int fd)
 }
 
 /* FUSE may be anything, for instance sshfs. */
-static bool is_remote(int fd)
+bool io_is_remote(int fd)
 {
     struct statfs fs;
 
@@ -82,7 +82,7 @@ static bool is_remote(int fd)
 
 void io_claim(int fd)
 {
-    g_autofree char *mark = is_remote(fd) ? NULL : make_mark(fd);
+    g_autofree char *mark = io_is_remote(fd) ? NULL : make_mark(fd);
 
     /* Without a lock the mark would say that it is nobody's. */
     if (mark && flock(fd, LOCK_EX | LOCK_NB) == 0) {
@@ -131,7 +131,7 @@ typedef enum Lock { LOCKED, UNLOCKED, UNKNOWN } Lock;
 
 static Lock look_at_lock(int fd)
 {
-    if (is_remote(fd)) {
+    if (io_is_remote(fd)) {
         return UNKNOWN;
     }
     /* A writer's lock refuses this one. */

@@ -15,6 +15,9 @@
 
 #include <stdbool.h>
 
+/* Whether FD's file system may be across a network: a lock may take long. */
+bool io_is_remote(int fd);
+
 /*
  * Claims the new file or folder that FD is open on, until FD and its duplicates
  * are closed.  Across a network, and without locks, nothing is claimed.
