@@ -90,6 +90,9 @@ static const GOptionEntry options[] = {
     { "force", 'f', 0, G_OPTION_ARG_NONE, &force,
       "Replace an existing archive, or folder of raw images", NULL },
     CLI_COMPRESS_OPTIONS(compress_arguments),
+    { "max-size", 0, 0, G_OPTION_ARG_STRING, &max_size_text,
+      "Fail where the archive would be larger, and leave nothing: a stream of "
+      "a few bytes may ask for much", "SIZE" },
     { "fd", 0, 0, G_OPTION_ARG_INT, &stream_fd,
       "Read the stream from descriptor N instead of standard input", "N" },
     { "buffer", 0, 0, G_OPTION_ARG_STRING, &buffer_text,
@@ -119,8 +122,6 @@ static const GOptionEntry options[] = {
     { "keep-names", 0, 0, G_OPTION_ARG_STRING, &name_pattern,
       "With --receive: take the name that the client wishes only where it "
       "matches PATTERN, with * and ? (*)", "PATTERN" },
-    { "max-size", 0, 0, G_OPTION_ARG_STRING, &max_size_text,
-      "With --receive: fail where the archive would be larger", "SIZE" },
     { "max-total", 0, 0, G_OPTION_ARG_STRING, &max_total_text,
       "With --receive: fail where all files in DIR would be larger together",
       "SIZE" },
@@ -143,7 +144,7 @@ static SinkOutput *open_output(const SinkFormat *format, GError **error)
         .path = output_path,
         .overwrite = force,
         .seekable = compress.zstd ? &seekable : NULL,
-        .quota = receive_folder ? &quota : NULL,
+        .quota = &quota,
     };
 
     /* A client is not told what else there is. */
@@ -508,9 +509,13 @@ static void take_wish(void)
 /* --receive and what goes with it. */
 static bool check_receive(GError **error)
 {
-    if (!receive_folder && (name_pattern || max_size_text || max_total_text)) {
-        cli_set_usage(error, "--keep-names, --max-size and --max-total go with "
-                      "--receive only");
+    if (!receive_folder && (name_pattern || max_total_text)) {
+        cli_set_usage(error, "--keep-names and --max-total go with --receive "
+                      "only");
+        return false;
+    }
+    if (max_size_text && g_strcmp0(format_name, "raw") == 0) {
+        cli_set_usage(error, "--max-size is for archives only");
         return false;
     }
     if (receive_folder && (output_path || force || format_name)) {

@@ -221,7 +221,7 @@ for options in '-o x.vma' '--force' '--format=raw' '--format=vma'; do
     expect_exit 2 receive '' $options
     expect_message "can't be combined"
 done
-for option in --keep-names=x --max-size=1 --max-total=1; do
+for option in --keep-names=x --max-total=1; do
     expect_exit 2 "$VMA_SINK" -o x.vma "$option" < stream
     expect_message 'go with --receive only'
 done
