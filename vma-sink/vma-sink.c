@@ -147,10 +147,7 @@ static SinkOutput *open_output(const SinkFormat *format, GError **error)
         .quota = &quota,
     };
 
-    /* A client is not told what else there is. */
-    if (receive_folder) {
-        io_stale_remove(output_path, NULL, NULL);
-    } else {
+    if (!receive_folder) {
         cli_remove_stale(output_path);
     }
     /* What is opened keeps copies of what it needs of this. */
@@ -360,6 +357,8 @@ static bool enter_folder(GError **error)
                                receive_folder);
         return false;
     }
+    /* These are not to count.  A client is not told what else there is. */
+    io_stale_remove(".", NULL, NULL);
     if (!io_quota_take(&quota, 0, error)) {
         g_prefix_error(error, "cannot receive: ");
         return false;

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What a process that was killed outright has left is removed by the next one
-# that writes to the folder, of whatever name; what somebody still writes stays,
-# without a word; and of what may be somebody's a note tells.
+# that writes to the folder, of whatever name, also after the machine's next
+# start; what somebody still writes stays, without a word; and of what may be
+# somebody's a note tells.
 . "$(dirname "$0")/lib.sh"
 
 head -c 4M /dev/urandom > image
@@ -69,7 +70,7 @@ expect_message "removed 'out/disks/"
 x = json.load(sys.stdin)
 print(len(x["configs"]) + len(x["devices"]))')" ] || fail "$(find out)"
 
-# No marks, or those of another machine or an earlier start, are only named.
+# No marks, or those of who knows which machine, are only named.
 rm out/next.vma
 touch out/x.vma.backup.partial out/other.Abc123.partial
 setxattr out/other.Abc123.partial 01234567-89ab-cdef-0123-456789abcdef
@@ -93,3 +94,55 @@ for file in whole.vma out/disks/*; do
     [ "$(python3 -c 'import os, sys
 print(os.listxattr(sys.argv[1]))' "$file")" = '[]' ] || fail "$file is marked"
 done
+
+# After the next start of the machine: what it left itself is removed where no
+# other one can have it, unless somebody has it locked, or has another machine.
+rm -rf out
+mkdir out
+source=stream
+pids=()
+start e.vma "$VMA_SINK" -o out/e.vma
+start f.vma "$VMA_SINK" -o out/f.vma
+getxattr() { # FILE
+    python3 -c 'import os, sys
+print(os.getxattr(sys.argv[1], "user.vma-sink.temporary").decode())' "$@"
+}
+read -r _ device machine <<< "$(getxattr out/e.vma.*.partial)"
+[ ${#machine} = 16 ] || machine=
+case $(stat -f -c %T .) in
+ext2/ext3|xfs|btrfs) [ -n "$machine" ] || ! [ -s /etc/machine-id ] ||
+    fail "no machine in the mark" ;;
+*) [ -z "$machine" ] || fail "a machine in the mark" ;;
+esac
+for file in out/[ef].vma.*.partial; do
+    setxattr "$file" "other-boot $device${machine:+ $machine}"
+done
+touch out/machine.abcdef.partial out/old.abcdef.partial out/no.abcdef.partial
+setxattr out/machine.abcdef.partial "other-boot $device 0123456789abcdef"
+setxattr out/old.abcdef.partial "other-boot $device"
+setxattr out/no.abcdef.partial " $device${machine:+ $machine}"
+kill -9 "${pids[0]}"
+wait "${pids[0]}"
+e=$(echo out/e.vma.*.partial)
+f=$(echo out/f.vma.*.partial)
+expect_exit 0 "$VMA_SINK" -o out/next.vma < stream
+[ -e "$f" ] || fail "a file that is being written is gone"
+! grep -qF "$f" err || fail "a word about what is being written"
+for name in machine old no; do
+    expect_message "'out/$name.abcdef.partial' looks left over"
+    [ -e "out/$name.abcdef.partial" ] || fail "$name is gone"
+done
+if [ -n "$machine" ]; then
+    expect_message "removed '$e'"
+    expect_no_file "$e"
+else
+    expect_message "'$e' looks left over"
+fi
+# Of a client of --receive it does not take the room.
+if [ -n "$machine" ]; then
+    mkdir store
+    truncate -s 1G store/x.vma.abcdef.partial
+    setxattr store/x.vma.abcdef.partial "other-boot $device $machine"
+    expect_exit 0 "$VMA_SINK" --receive store --max-total 100M < stream
+    ! grep -q partial err || fail "a client is told of another's file"
+fi

@@ -35,8 +35,9 @@ static void add_common(Confine *confine)
 {
     confine_may_read(confine, "/dev/urandom");
     confine_may_read(confine, "/sys/devices/system/cpu/online");
-    /* It marks temporary files (io/stale.c). */
+    /* They mark temporary files (io/stale.c). */
     confine_may_read(confine, "/proc/sys/kernel/random/boot_id");
+    confine_may_read(confine, "/etc/machine-id");
     confine_may_write(confine, "/dev/null");
     if (isatty(STDERR_FILENO)) {
         /* It is locked for the bar (cli/progress.c). */

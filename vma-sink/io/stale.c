@@ -10,6 +10,11 @@
  * or an export of this machine that it mounts itself, and a lock by one of them
  * only.  So the mark has the file system's number as well: it is another one by
  * another way.  Across a network a lock may have to be waited for: there is none.
+ *
+ * That a writer ran before this machine was started says that it is gone, but
+ * two machines may have the same id, being copies.  So the id is in the mark, and
+ * looked at, on file systems of one machine only, and not on what is laid over
+ * them; there the lock of one that runs, in whatever container, is seen.
  */
 #include "io/stale.h"
 
@@ -35,6 +40,12 @@
 #define SMB2_MAGIC 0xfe534d42u
 #define CEPH_MAGIC 0x00c36400u
 #define FUSE_MAGIC 0x65735546u
+#define XFS_MAGIC 0x58465342u
+#define ZFS_MAGIC 0x2fc12fc1u
+
+#define MACHINE_ID_FILE "/etc/machine-id"
+#define MACHINE_ID_CHARS 32
+#define MACHINE_CHARS 16        /* of the hash, in a mark */
 
 /* An id that the kernel makes up when it starts; empty: nobody knows. */
 static const char *boot_id(void)
@@ -48,14 +59,62 @@ static const char *boot_id(void)
     return g_strchomp(id);
 }
 
-/* What our mark on the file FD is; NULL: it gets none.  To be freed. */
+/*
+ * A hash of the machine's id, which is not for everybody to see; empty: nobody
+ * knows, as where an image's is only made at the first start.
+ */
+static const char *machine(void)
+{
+    static char *hash;
+    g_autofree char *id = NULL;
+    g_autofree char *text = NULL;
+
+    if (!hash) {
+        hash = g_strdup("");
+        if (g_file_get_contents(MACHINE_ID_FILE, &id, NULL, NULL) &&
+            strlen(g_strchomp(id)) == MACHINE_ID_CHARS) {
+            text = g_strdup_printf("vma-sink %s", id);
+            g_free(hash);
+            hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
+            hash[MACHINE_CHARS] = '\0';
+        }
+    }
+    return hash;
+}
+
+/* Whether it is damaged if two machines have it in use. */
+static bool is_of_one_machine(int fd)
+{
+    struct statfs fs;
+
+    if (fstatfs(fd, &fs) < 0) {
+        return false;
+    }
+    switch ((uint32_t)fs.f_type) {
+    case EXT4_SUPER_MAGIC:
+    case XFS_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case F2FS_SUPER_MAGIC:
+    case ZFS_MAGIC:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/*
+ * What our mark on the file FD is, "BOOT FILE-SYSTEM" or "BOOT FILE-SYSTEM
+ * MACHINE"; NULL: it gets none.  To be freed.
+ */
 static char *make_mark(int fd)
 {
+    const char *ours = is_of_one_machine(fd) ? machine() : "";
     struct stat st;
 
     return *boot_id() && fstat(fd, &st) == 0
-           ? g_strdup_printf("%s %" G_GUINT64_FORMAT, boot_id(),
-                             (guint64)st.st_dev) : NULL;
+           ? g_strdup_printf("%s %" G_GUINT64_FORMAT "%s%s", boot_id(),
+                             (guint64)st.st_dev, *ours ? " " : "", ours)
+           : NULL;
 }
 
 /* FUSE may be anything, for instance sshfs. */
@@ -116,14 +175,29 @@ static bool is_temp_name(const char *name)
     return true;
 }
 
+/* Made on this machine, before it was started for the last time. */
+static bool is_of_earlier_boot(const char *found, const char *mark)
+{
+    g_auto(GStrv) theirs = g_strsplit(found, " ", 0);
+    g_auto(GStrv) ours = g_strsplit(mark, " ", 0);
+
+    return g_strv_length(theirs) == 3 && g_strv_length(ours) == 3 &&
+           *theirs[0] && strcmp(theirs[0], ours[0]) != 0 &&
+           strcmp(theirs[2], ours[2]) == 0;
+}
+
+/* What is not locked has lost its writer. */
 static bool has_our_mark(int fd)
 {
     g_autofree char *mark = make_mark(fd);
     char found[128];
-    ssize_t bytes = fgetxattr(fd, MARK, found, sizeof(found));
+    ssize_t bytes = fgetxattr(fd, MARK, found, sizeof(found) - 1);
 
-    return mark && bytes > 0 && (size_t)bytes == strlen(mark) &&
-           memcmp(found, mark, bytes) == 0;
+    if (!mark || bytes <= 0) {
+        return false;
+    }
+    found[bytes] = '\0';
+    return strcmp(found, mark) == 0 || is_of_earlier_boot(found, mark);
 }
 
 /* Of what is unlocked alone it is known that nobody writes it. */

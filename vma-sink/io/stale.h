@@ -5,10 +5,11 @@
  *
  * Who creates one claims it: it is locked (flock), and then marked, in an
  * extended attribute, with the boot of the kernel that runs its writer and the
- * file system's number.  One that is marked with these and is not locked is surely
- * nobody's.  Of any other, a look can't tell: it is on a network or there are no
- * attributes, or its writer runs, or ran, on another machine, before the last
- * start of this one, or sees the folder by another way.
+ * file system's number, and with the machine where the file system can't be in
+ * use on two at a time.  One that is marked with these and is not locked is
+ * surely nobody's; so is one of an earlier boot of the same machine.  Of any
+ * other, a look can't tell: it is on a network or there are no attributes, or
+ * its writer runs, or ran, on another machine, or sees the folder by another way.
  */
 #ifndef IO_STALE_H
 #define IO_STALE_H
