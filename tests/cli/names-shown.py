@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whatever names, messages and paths an input has, no control character of them
-gets to a terminal, list --json is valid, and files stay apart and in the folder.
+"""Whatever names, messages and paths an input has, no character of them that is
+not to be seen, or turns others round, gets to a terminal or into a file's name,
+list --json is valid, and files stay apart and in the folder.
 """
 import importlib.util
 import json
@@ -9,11 +10,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import unicodedata
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'lib'))
 import limits  # noqa: E402
 import mkvma  # noqa: E402
+import readvma  # noqa: E402
 from mkvma import Entry  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -32,7 +35,11 @@ NAMES = [b'\x1b[2J\x1b]0;title\x07', b'line\nfeed\rreturn', b'\t\b\x7f',
          b'\xc2\x9b31m', b'bad\xff\xc3', b'\xed\xa0\x80', b'\xf4\x90\x80\x80',
          b'../../up', b'/etc/passwd', b'..', b'.', b'%', b'%2F', b'a', b'A',
          b'\xc3\xa4', b'\xc3\x84', b'"\\', b'x' * 65534, b'\x1b' * 65534]
-MESSAGE = b'\xc2\x9b0m'         # the one control character G3 lets through
+# To the left, isolates, ends of a line and a paragraph, without a width, tags.
+HIDDEN = '\u202egnp\u2066\u2069\u2028\u2029\u200b\ufeff\xad\U000e0041\u0378'
+NAMES += [HIDDEN.encode()] + [b'x' + char.encode() for char in HIDDEN]
+# The one control character G3 lets through, and what is none.
+MESSAGE = b'\xc2\x9b0m' + HIDDEN.encode()
 
 
 def run(*command, data=None):
@@ -42,13 +49,13 @@ def run(*command, data=None):
 
 
 def check_shown(what, text):
-    """Nothing but printable UTF-8 and ends of lines."""
+    """Nothing but UTF-8 that is to be seen, and ends of lines."""
     try:
         shown = text.decode()
     except UnicodeDecodeError as error:
         sys.exit(f'{what}: no UTF-8: {error}')
     for char in shown:
-        if char != '\n' and (char < ' ' or '\x7f' <= char <= '\x9f'):
+        if char != '\n' and unicodedata.category(char) in readvma.NOT_SHOWN:
             sys.exit(f'{what}: {char!r} in {shown[:200]!r}')
 
 
@@ -69,7 +76,9 @@ def check_archive(path, names):
         if command[1:2] != ['-d'] or command[2] != names[0] + b'=-':
             check_shown(command[0], result.stdout)
         check_shown(command[0], result.stderr)
-    listed = json.loads(run(RESTORE, 'list', '--json', path).stdout)
+    text = run(RESTORE, 'list', '--json', path).stdout
+    check_shown('list --json', text)
+    listed = json.loads(text)
     for kind in 'devices', 'configs':
         got = [bytes.fromhex(x['name-hex']) if 'name-hex' in x
                else x['name'].encode() for x in listed[kind]]
@@ -96,6 +105,12 @@ def check_files(names):
         sys.exit(f'extract: {result.returncode}, {result.stderr}')
     if os.listdir('deep') != ['out']:
         sys.exit(f'outside: {os.listdir("deep")}')
+    for name in os.listdir(b'deep/out'):
+        check_shown('extract', name)
+    hidden = [run(RESTORE, 'extract', '-d', name + b'=-', 'good.vma')
+              for name in names if name.decode(errors='ignore') == HIDDEN]
+    if [result.returncode for result in hidden] != [OK]:
+        sys.exit(f'not to be had by its name: {hidden}')
 
 
 def check_clash(disks, configs):
@@ -122,6 +137,7 @@ def check_stream():
                 sys.exit(f'vma-sink: {result}')
             check_shown('vma-sink', result.stderr)
             if '--json' in arguments:
+                check_shown('vma-sink --json', result.stdout)
                 json.loads(result.stdout)
 
 

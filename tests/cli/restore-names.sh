@@ -9,7 +9,8 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import mkvma
 disks = [b'../../up', b'..', b'a/b', b'a%2Fb', b'line\nfeed', b'bad\xff\xc3',
-         b'\xc2\x9bcontrol', b'gr\xc3\xbc\xc3\x9f', b'-f', b' ']
+         b'\xc2\x9bcontrol', b'gr\xc3\xbc\xc3\x9f', b'-f', b' ',
+         b'\xe2\x80\xaegnp', b'line\xe2\x80\xa8']
 configs = [b'.hidden', b'..', b'.', b'/etc/passwd', b'a%b', b'x.conf']
 sys.stdout.buffer.write(mkvma.archive([(name, b'x') for name in disks],
                                       [(name, name) for name in configs]))
@@ -26,6 +27,7 @@ cat > expected <<'EOF'
 a%25b
 disk- .raw
 disk-%C2%9Bcontrol.raw
+disk-%E2%80%AEgnp.raw
 disk--f.raw
 disk-..%2F..%2Fup.raw
 disk-...raw
@@ -34,6 +36,7 @@ disk-a%2Fb.raw
 disk-bad%FF%C3.raw
 disk-grüß.raw
 disk-line%0Afeed.raw
+disk-line%E2%80%A8.raw
 x.conf
 EOF
 diff expected names || fail "other names"

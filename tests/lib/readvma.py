@@ -209,6 +209,10 @@ class Archive:
             damaged_if(mask >> min(16, -(-room // BLOCK)), 'past the end')
 
 
+# Controls, formats, what is unassigned, ends of lines and of paragraphs.
+NOT_SHOWN = 'Cc', 'Cf', 'Cn', 'Zl', 'Zp'
+
+
 def escape(name):
     """A name as that of a file: what is not safe in one is %XX."""
     out, at = b'', 0
@@ -220,8 +224,8 @@ def escape(name):
                 char = name[at:at + size].decode()
             except UnicodeDecodeError:
                 pass
-        if (char is None or char in '/%' or unicodedata.category(char) == 'Cc'
-                or at == 0 and char == '.'):
+        if (char is None or char in '/%' or at == 0 and char == '.'
+                or unicodedata.category(char) in NOT_SHOWN):
             out += b'%%%02X' % name[at]
             at += 1
         else:

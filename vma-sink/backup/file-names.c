@@ -10,10 +10,18 @@
 
 #define PLAIN_MAX_BYTES 128u
 
+bool backup_char_is_shown(gunichar c)
+{
+    GUnicodeType type = g_unichar_type(c);
+
+    return g_unichar_isprint(c) && type != G_UNICODE_LINE_SEPARATOR &&
+           type != G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
 static bool is_safe(gunichar c, bool first)
 {
     return c != (gunichar)-1 && c != (gunichar)-2 && c != '/' && c != '%' &&
-           !g_unichar_iscntrl(c) && !(c == '.' && first);
+           backup_char_is_shown(c) && !(c == '.' && first);
 }
 
 static char *escape(const char *name)
@@ -27,7 +35,7 @@ static char *escape(const char *name)
             g_string_append_unichar(file, c);
             p = g_utf8_next_char(p);
         } else {
-            /* The rest of a longer control character is no UTF-8 itself. */
+            /* The rest of a longer character is no UTF-8 itself. */
             g_string_append_printf(file, "%%%02X", (unsigned char)*p);
             p++;
         }

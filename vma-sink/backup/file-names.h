@@ -6,14 +6,22 @@
 #ifndef BACKUP_FILE_NAMES_H
 #define BACKUP_FILE_NAMES_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 /*
+ * Whether a character of UTF-8 is one to be seen, or a space.  It is not if it is
+ * a control or a format character, which may turn the order of others round, ends
+ * a line or a paragraph, or is none yet.
+ */
+bool backup_char_is_shown(gunichar c);
+
+/*
  * "disk-NAME.raw" for a disk, NAME for a config: as Proxmox's tool names them.
- * '/', '%', control characters, a '.' in front, and bytes that are no UTF-8
- * become %XX, so different names stay different.  What is too long for a file
- * is cut and gets a hash.  To be freed.
+ * '/', '%', what backup_char_is_shown() refuses, a '.' in front, and bytes that
+ * are no UTF-8 become %XX, so different names stay different.  What is too long
+ * for a file is cut and gets a hash.  To be freed.
  */
 char *backup_disk_file(const char *name);
 char *backup_config_file(const char *name);

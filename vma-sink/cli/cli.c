@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "backup/error.h"
+#include "backup/file-names.h"
 
 /* How long a note may hold up what the program does. */
 #define NOTE_WAIT_US G_USEC_PER_SEC
@@ -294,7 +295,8 @@ char *cli_printable(const char *text)
         gunichar c = g_utf8_get_char_validated(text, -1);
         const char *next = text + 1;
 
-        if (c == (gunichar)-1 || c == (gunichar)-2 || !g_unichar_isprint(c)) {
+        if (c == (gunichar)-1 || c == (gunichar)-2 ||
+            !backup_char_is_shown(c)) {
             g_string_append_printf(out, "\\x%02x", (unsigned char)*text);
         } else {
             next = g_utf8_next_char(text);

@@ -68,8 +68,8 @@ char *cli_config_file(const char *argument);
 char *cli_format_size(uint64_t bytes);
 
 /*
- * A name that comes from outside, fit for a terminal: control characters and
- * invalid UTF-8 are shown as \xNN.  To be freed.
+ * A name that comes from outside, fit for a terminal: what is no UTF-8, and what
+ * backup_char_is_shown() refuses, is shown as \xNN.  To be freed.
  */
 char *cli_printable(const char *text);
 

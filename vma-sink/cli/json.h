@@ -7,6 +7,7 @@
 
 #include <glib.h>
 #include <json-glib/json-glib.h>
+#include <stdbool.h>
 
 /* Text that is no UTF-8, such as some paths, is changed as cli_printable(). */
 void cli_json_set_text(JsonObject *object, const char *name, const char *text);
@@ -17,7 +18,13 @@ void cli_json_set_text(JsonObject *object, const char *name, const char *text);
  */
 void cli_json_set_seconds(JsonObject *object, const char *name, double seconds);
 
-/* Without line breaks, also at the end; to be freed. */
+/*
+ * The characters that backup_char_is_shown() refuses are \uNNNN in texts, so that
+ * a terminal may have it, too.  To be freed.
+ */
+char *cli_json_to_string(JsonNode *node, bool pretty);
+
+/* The same, without line breaks, also at the end. */
 char *cli_json_line(JsonObject *object);
 
 #endif /* CLI_JSON_H */

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "backup/file-names.h"
+
 #define NOTE_MAX_BYTES 1000u
 
 struct GuestNotes {
@@ -30,11 +32,10 @@ void guest_notes_free(GuestNotes *notes)
     }
 }
 
-/* Besides what is no UTF-8: the last two are no characters of XML. */
+/* It is, so, one of XML as well. */
 static bool is_text(gunichar c)
 {
-    return c != (gunichar)-1 && c != (gunichar)-2 && !g_unichar_iscntrl(c) &&
-           c != 0xfffe && c != 0xffff;
+    return c != (gunichar)-1 && c != (gunichar)-2 && backup_char_is_shown(c);
 }
 
 static char *one_line(const char *text)

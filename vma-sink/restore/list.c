@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/json.h"
 #include "restore/archive.h"
 #include "restore/scan.h"
 
@@ -220,7 +221,7 @@ static void print_json(const Listed *l)
     add_contents(b, l->info);
     json_builder_end_object(b);
     root = json_builder_get_root(b);
-    text = json_to_string(root, TRUE);
+    text = cli_json_to_string(root, true);
     printf("%s\n", text);
 }
 
