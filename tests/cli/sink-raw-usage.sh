@@ -145,7 +145,7 @@ exec 9>&-
 wait $!
 code=$?
 [ $code = 1 ] || fail "exit code $code: $(cat err)"
-expect_message 'File exists'
+expect_message 'File exists (another run'
 [ -z "$(ls -A later)" ] || fail "written to"
 expect_no_file later.*
 

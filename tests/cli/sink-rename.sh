@@ -41,7 +41,8 @@ while read -r faults expected; do
     wait $!
     code=$?
     [ "$code" = 1 ] || fail "$faults: exit code $code: $(cat err)"
-    grep -q "cannot rename .*File exists" err || fail "$faults: $(cat err)"
+    grep -q "cannot rename .*File exists (another run .* --force)" err ||
+        fail "$faults: $(cat err)"
     [ "$(cat a.vma)" = other ] || fail "$faults: the file was replaced"
     expect_no_file a.vma.*
 done <<END

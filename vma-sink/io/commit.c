@@ -83,3 +83,14 @@ int io_rename_new(const char *from, const char *to)
     }
     return rename(from, to);
 }
+
+void io_set_rename_error(GError **error, int errnum, const char *from,
+                         const char *to)
+{
+    g_autofree char *reason = backup_strerror(errnum);
+
+    g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                "cannot rename '%s' to '%s': %s%s", from, to, reason,
+                errnum == EEXIST ? " (another run has made it meanwhile: take "
+                                   "another name, or --force)" : "");
+}

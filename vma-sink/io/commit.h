@@ -26,4 +26,8 @@ bool io_sync_parent(const char *path, GError **error);
 /* As rename(), but fails with EEXIST where TO exists. */
 int io_rename_new(const char *from, const char *to);
 
+/* That a rename failed with ERRNUM, and what to do. */
+void io_set_rename_error(GError **error, int errnum, const char *from,
+                         const char *to);
+
 #endif /* IO_COMMIT_H */

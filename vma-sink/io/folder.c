@@ -431,8 +431,7 @@ bool io_folder_finish(IoFolder *folder, GError **error)
     }
     if ((replaces(folder) ? exchange(folder->temp, folder->path)
                           : io_rename_new(folder->temp, folder->path)) < 0) {
-        backup_error_set_errno(error, errno, "cannot rename '%s' to '%s'",
-                               folder->temp, folder->path);
+        io_set_rename_error(error, errno, folder->temp, folder->path);
         return false;
     }
     if (!io_sync_parent(folder->path, error)) {

@@ -244,8 +244,7 @@ static bool rename_file(IoOutput *output, GError **error)
 {
     if ((output->replaces ? rename(output->temp, output->path)
                           : io_rename_new(output->temp, output->path)) < 0) {
-        backup_error_set_errno(error, errno, "cannot rename '%s' to '%s'",
-                               output->temp, output->path);
+        io_set_rename_error(error, errno, output->temp, output->path);
         return false;
     }
     g_clear_pointer(&output->temp, g_free);
