@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Who takes over vma-sink or vma-restore with the first byte that is read can't
-# run a program, connect to anywhere, look at other processes, or open what the
-# command line does not name; --no-confine lets it, and is named where it helps.
+# run a program, connect to anywhere, look at other processes, open what the
+# command line does not name, or give files other owners and rights; --no-confine
+# lets it, and is named where it helps.
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/tests/lib/confine.sh"
 
@@ -31,6 +32,7 @@ try() { # WORDS TRY COMMAND...
 
 denied='Permission denied'
 refused='Operation not permitted'
+unknown='Function not implemented'
 # Where there is no Landlock files are not kept apart.
 have landlock || denied='done'
 
@@ -51,11 +53,19 @@ all_tries() { # COMMAND...
     try "$denied" open:/proc/self/environ "$@"
     try "$denied" create:other/new "$@"
     rm -f other/new
+    for foreign in chmod chown setxattr utime neither; do
+        try "$refused" "$foreign:other/file" "$@"
+    done
+    try "$unknown" openat2:other/file "$@"
 }
 
 FILE=stream
 all_tries "$VMA_SINK" -o folder/b.vma
 try 'done' create:folder/mine "$VMA_SINK" -o folder/b.vma
+for own in setid setidat folder fchmod fchown capability; do
+    rm -rf folder/mine
+    try "$refused" "$own:folder/mine" "$VMA_SINK" -o folder/b.vma
+done
 try "$denied" create:mine "$VMA_SINK" -o folder/b.vma
 try "$denied" open:spool/file "$VMA_SINK" -o folder/b.vma
 try 'done' open:spool/file "$VMA_SINK" --spool spool -o folder/b.vma

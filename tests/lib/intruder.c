@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
+#include <linux/openat2.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,6 +26,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -60,6 +62,75 @@ static int try_create(const char *path)
 static int try_unlink(const char *path)
 {
     return unlink(path);
+}
+
+/* What Landlock does not look at: whose files they are, and what they permit. */
+static int try_chmod(const char *path)
+{
+    return syscall(SYS_fchmodat, AT_FDCWD, path, 0666);
+}
+
+static int try_chown(const char *path)
+{
+    return fchownat(AT_FDCWD, path, geteuid(), getegid(), 0);
+}
+
+static int try_setxattr(const char *path)
+{
+    return setxattr(path, "user.intruder", "x", 1, 0);
+}
+
+static int try_utime(const char *path)
+{
+    return utimensat(AT_FDCWD, path, NULL, 0);
+}
+
+/* Neither for reading nor for writing, but enough for changes by descriptor. */
+static int try_neither(const char *path)
+{
+    return open(path, O_ACCMODE);
+}
+
+static int try_openat2(const char *path)
+{
+    struct open_how how = { .flags = O_RDONLY };
+
+    return syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
+/* Programs that run as who is broken into: in a folder that is written to. */
+static int try_setid(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT, 04755);
+}
+
+static int try_setidat(const char *path)
+{
+    return openat(AT_FDCWD, path, O_WRONLY | O_CREAT, 02755);
+}
+
+static int try_folder(const char *path)
+{
+    return mkdir(path, 02755);
+}
+
+static int try_fchmod(const char *path)
+{
+    return fchmod(try_create(path), 04755);
+}
+
+static int try_fchown(const char *path)
+{
+    return fchown(try_create(path), geteuid(), getegid());
+}
+
+static int try_capability(const char *path)
+{
+    /* CAP_SETUID, effective; VFS_CAP_REVISION_2. */
+    const unsigned capability[5] = { 0x02000001, 1 << 7 };
+
+    return fsetxattr(try_create(path), "security.capability", capability,
+                     sizeof(capability), 0);
 }
 
 static int try_tcp(const char *path)
@@ -142,7 +213,14 @@ static const struct {
 } tries[] = {
     { "execve", try_execve },   { "fork", try_fork },
     { "open", try_open },       { "create", try_create },
-    { "unlink", try_unlink },   { "tcp", try_tcp },
+    { "unlink", try_unlink },   { "chmod", try_chmod },
+    { "chown", try_chown },     { "setxattr", try_setxattr },
+    { "utime", try_utime },     { "neither", try_neither },
+    { "openat2", try_openat2 }, { "setid", try_setid },
+    { "setidat", try_setidat }, { "folder", try_folder },
+    { "fchmod", try_fchmod },   { "fchown", try_fchown },
+    { "capability", try_capability },
+    { "tcp", try_tcp },
     { "unix", try_unix },       { "ptrace", try_ptrace },
     { "mount", try_mount },     { "unshare", try_unshare },
     { "keyctl", try_keyctl },   { "kill", try_kill },

@@ -17,6 +17,7 @@
 #ifdef HAVE_LIBSECCOMP
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/fiemap.h>
 #include <sched.h>
@@ -48,17 +49,17 @@ static const char *const allowed[] = {
     "fadvise64", "fadvise64_64", "arm_fadvise64_64", "sync_file_range",
     "sync_file_range2", "fsync", "fdatasync", "syncfs", "fallocate",
     "ftruncate", "ftruncate64",
-    /* Files and folders: which ones is up to Landlock. */
-    "open", "openat", "openat2", "creat", "close", "close_range", "stat",
-    "stat64", "lstat", "lstat64", "fstat", "fstat64", "newfstatat",
-    "fstatat64", "statx", "statfs", "statfs64", "fstatfs", "fstatfs64",
-    "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getcwd",
-    "getdents", "getdents64", "mkdir", "mkdirat", "rmdir", "unlink",
-    "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "fchmod",
-    "fchmodat", "fchmodat2", "fchown", "fchown32", "utimensat",
-    "utimensat_time64", "umask", "flock", "fcntl", "fcntl64", "dup", "dup2",
-    "dup3", "chdir", "fchdir", "fsetxattr", "fgetxattr", "fremovexattr",
-    "getxattr", "lgetxattr",
+    /*
+     * Files and folders: which ones is up to Landlock; what it does not look at
+     * is below, or not here.
+     */
+    "close", "close_range", "stat", "stat64", "lstat", "lstat64", "fstat",
+    "fstat64", "newfstatat", "fstatat64", "statx", "statfs", "statfs64",
+    "fstatfs", "fstatfs64", "access", "faccessat", "faccessat2", "readlink",
+    "readlinkat", "getcwd", "getdents", "getdents64", "rmdir", "unlink",
+    "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "umask",
+    "flock", "fcntl", "fcntl64", "dup", "dup2", "dup3", "chdir", "fchdir",
+    "fgetxattr", "fremovexattr",
     /* Waiting, and what is waited for. */
     "poll", "ppoll", "ppoll_time64", "select", "_newselect", "pselect6",
     "pselect6_time64", "epoll_create", "epoll_create1", "epoll_ctl",
@@ -185,6 +186,55 @@ static int allow_if(scmp_filter_ctx filter, const char *name,
     return add_if(filter, SCMP_ACT_ALLOW, name, condition);
 }
 
+#define SET_ID_MODES 07000u     /* set-user-ID, set-group-ID, sticky */
+#define CAPABILITY_BYTES 24u    /* security.capability at its longest */
+
+/* Nothing is made, or becomes, what runs as who made it. */
+static struct scmp_arg_cmp has_no_set_id(unsigned argument)
+{
+    return SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, SET_ID_MODES, 0);
+}
+
+/*
+ * For reading, for writing or for both.  What is opened for neither Landlock
+ * does not look at, and it could be changed by its descriptor; nor did it look
+ * at what is opened for reading and truncated, before version 3.  The argument
+ * FLAGS is followed by the mode.
+ */
+static int allow_open(scmp_filter_ctx filter, const char *name, unsigned flags)
+{
+    static const unsigned accesses[] = { O_RDONLY, O_WRONLY, O_RDWR };
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < G_N_ELEMENTS(accesses); i++) {
+        unsigned mask = O_WRONLY | O_RDWR |
+                        (accesses[i] == O_RDONLY ? O_TRUNC : 0);
+        const struct scmp_arg_cmp conditions[] = {
+            SCMP_CMP(flags, SCMP_CMP_MASKED_EQ, mask, accesses[i]),
+            has_no_set_id(flags + 1),
+        };
+
+        result = add(filter, SCMP_ACT_ALLOW, name, 2, conditions);
+    }
+    return result;
+}
+
+static int allow_files(scmp_filter_ctx filter)
+{
+    int result = allow_open(filter, "open", 1);
+
+    result = result ? result : allow_open(filter, "openat", 2);
+    /* Its flags are in memory; without it libraries take openat. */
+    result = result ? result : add(filter, SCMP_ACT_ERRNO(ENOSYS), "openat2",
+                                   0, NULL);
+    result = result ? result : allow_if(filter, "mkdir", has_no_set_id(1));
+    result = result ? result : allow_if(filter, "mkdirat", has_no_set_id(2));
+    result = result ? result : allow_if(filter, "fchmod", has_no_set_id(1));
+    /* The mark of a temporary file is longer (io/stale.c). */
+    return result ? result : allow_if(filter, "fsetxattr",
+                                      SCMP_A3(SCMP_CMP_GT, CAPABILITY_BYTES));
+}
+
 /* The kernel looks at the lower half of a request. */
 static struct scmp_arg_cmp is_request(unsigned request)
 {
@@ -252,6 +302,7 @@ static int fill_program(scmp_filter_ctx filter)
 
     result = result ? result : add_all(filter, SCMP_ACT_KILL_PROCESS,
                                        exec_calls, G_N_ELEMENTS(exec_calls));
+    result = result ? result : allow_files(filter);
     if (result == 0 && INSTRUMENTED) {
         return add_all(filter, SCMP_ACT_ALLOW, instrumented,
                        G_N_ELEMENTS(instrumented));
