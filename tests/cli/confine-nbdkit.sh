@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Who takes over nbdkit by an archive that our plugin reads can't run a program,
-# connect to anywhere or write a file, neither in the child that looks at the
-# archive first, nor in nbdkit itself; confine=no lets it.
+# connect to anywhere, write a file or change what is known of one, neither in the
+# child that looks at the archive first, nor in nbdkit itself; confine=no lets it.
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/tests/lib/nbdkit.sh"
 . "$ROOT/tests/lib/confine.sh"
@@ -12,6 +12,8 @@ nbdkit "$PLUGIN" --dump-plugin | grep -q '^vma_confinement=.*seccomp yes' ||
 
 denied='Permission denied'
 refused='Operation not permitted'
+unknown='Function not implemented'
+changes='chmod chown setxattr utime truncate empty neither flags'
 have landlock || denied='done'
 echo secret > file
 
@@ -39,19 +41,26 @@ for FILE in ours.vma ours.vma.zst; do
     try "$denied" open:file
     try "$denied" create:new
 
-    # nbdkit, which may read files and has logs to write to.
+    # nbdkit, which may read files.
     export INTRUDER_WAITS=1
     KILLED=159
     try "$refused" execve:/bin/true
     try killed ptrace
     try killed mount:/mnt
     try "$refused" tcp
-    try 'done' unix
+    try "$refused" unix
+    try "$refused" connect:socket
     try 'done' open:file
     try "$denied" create:new
+    for change in $changes; do
+        try "$refused" "$change:file"
+    done
+    try "$unknown" openat2:file
     try 'done' thread
     try 'done' create:new confine=no
     try 'done' tcp confine=no
+    try 'done' connect:socket confine=no
+    try 'done' chmod:file confine=no
     unset INTRUDER_WAITS
 done
 

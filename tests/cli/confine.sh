@@ -53,7 +53,7 @@ all_tries() { # COMMAND...
     try "$denied" open:/proc/self/environ "$@"
     try "$denied" create:other/new "$@"
     rm -f other/new
-    for foreign in chmod chown setxattr utime neither; do
+    for foreign in chmod chown setxattr utime truncate empty neither; do
         try "$refused" "$foreign:other/file" "$@"
     done
     try "$unknown" openat2:other/file "$@"

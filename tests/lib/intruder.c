@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/keyctl.h>
 #include <linux/openat2.h>
 #include <pthread.h>
@@ -85,6 +86,25 @@ static int try_utime(const char *path)
     return utimensat(AT_FDCWD, path, NULL, 0);
 }
 
+static int try_truncate(const char *path)
+{
+    return truncate(path, 1);
+}
+
+/* Empties what may be read, if it is only looked at how it is opened. */
+static int try_empty(const char *path)
+{
+    return open(path, O_RDONLY | O_TRUNC);
+}
+
+/* By what is told to files that are open: that it is no file to be dumped. */
+static int try_flags(const char *path)
+{
+    int flags = FS_NODUMP_FL;
+
+    return ioctl(open(path, O_RDONLY), FS_IOC_SETFLAGS, &flags);
+}
+
 /* Neither for reading nor for writing, but enough for changes by descriptor. */
 static int try_neither(const char *path)
 {
@@ -143,6 +163,15 @@ static int try_unix(const char *path)
 {
     (void)path;
     return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static int try_connect(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+    strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+    return connect(socket(AF_UNIX, SOCK_STREAM, 0),
+                   (struct sockaddr *)&address, sizeof(address));
 }
 
 static int try_ptrace(const char *path)
@@ -220,7 +249,9 @@ static const struct {
     { "setidat", try_setidat }, { "folder", try_folder },
     { "fchmod", try_fchmod },   { "fchown", try_fchown },
     { "capability", try_capability },
-    { "tcp", try_tcp },
+    { "truncate", try_truncate },
+    { "empty", try_empty },     { "flags", try_flags },
+    { "tcp", try_tcp },         { "connect", try_connect },
     { "unix", try_unix },       { "ptrace", try_ptrace },
     { "mount", try_mount },     { "unshare", try_unshare },
     { "keyctl", try_keyctl },   { "kill", try_kill },

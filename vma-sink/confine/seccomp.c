@@ -8,7 +8,8 @@
  *
  * The plugin is within a server with calls of its own, so there only what an
  * intruder wants is listed, and denied: to run a program, to connect to
- * anywhere, and the same that ends a program of ours.
+ * anywhere, to change files in ways that Landlock does not look at, and the same
+ * that ends a program of ours.
  *
  * Names that the library or the architecture does not know are passed over.
  */
@@ -40,6 +41,8 @@
 
 /* Of all threads at once, and ending the whole process: Linux 4.14. */
 #define API_LEVEL 3
+
+#define DENIED SCMP_ACT_ERRNO(EPERM)
 
 static const char *const allowed[] = {
     /* Reading and writing. */
@@ -312,17 +315,61 @@ static int fill_program(scmp_filter_ctx filter)
                                      G_N_ELEMENTS(attacks));
 }
 
+/* Whose a file is, what it permits, and what else Landlock does not look at. */
+static const char *const file_changes[] = {
+    "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "chown32", "fchown",
+    "fchown32", "lchown", "lchown32", "fchownat", "setxattr", "lsetxattr",
+    "fsetxattr", "setxattrat", "removexattr", "lremovexattr", "fremovexattr",
+    "removexattrat", "file_setattr", "utime", "utimes", "futimesat",
+    "utimensat", "utimensat_time64", "truncate", "truncate64",
+};
+
+/* A server has its sockets when it starts; clients come by accept. */
+static const char *const connect_calls[] = {
+    "socket", "socketpair", "connect", "sendmmsg",
+};
+
+/* TIOCSTI and TIOCLINUX type into a terminal. */
+static const unsigned denied_ioctls[] = {
+    TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_SETVERSION,
+};
+
+/* For neither reading nor writing, or to truncate by reading: see above. */
+static int deny_open(scmp_filter_ctx filter, const char *name, unsigned flags)
+{
+    const unsigned neither = O_WRONLY | O_RDWR;
+    int result = add_if(filter, DENIED, name,
+                        SCMP_CMP(flags, SCMP_CMP_MASKED_EQ, neither, neither));
+
+    return result ? result
+           : add_if(filter, DENIED, name,
+                    SCMP_CMP(flags, SCMP_CMP_MASKED_EQ, neither | O_TRUNC,
+                             O_RDONLY | O_TRUNC));
+}
+
+static int deny_file_changes(scmp_filter_ctx filter)
+{
+    int result = add_all(filter, DENIED, file_changes,
+                         G_N_ELEMENTS(file_changes));
+
+    result = result ? result : deny_open(filter, "open", 1);
+    result = result ? result : deny_open(filter, "openat", 2);
+    return result ? result : add(filter, SCMP_ACT_ERRNO(ENOSYS), "openat2", 0,
+                                 NULL);
+}
+
 static int fill_plugin(scmp_filter_ctx filter)
 {
-    static const unsigned inputs[] = { TIOCSTI, TIOCLINUX };
-    const uint32_t denied = SCMP_ACT_ERRNO(EPERM);
-    int result = add_all(filter, denied, exec_calls, G_N_ELEMENTS(exec_calls));
+    int result = add_all(filter, DENIED, exec_calls, G_N_ELEMENTS(exec_calls));
 
-    /* Logs have sockets of their own. */
-    result = result ? result : add_if(filter, denied, "socket",
-                                      SCMP_A0(SCMP_CMP_NE, AF_UNIX));
-    for (size_t i = 0; result == 0 && i < G_N_ELEMENTS(inputs); i++) {
-        result = add_if(filter, denied, "ioctl", is_request(inputs[i]));
+    result = result ? result : add_all(filter, DENIED, connect_calls,
+                                       G_N_ELEMENTS(connect_calls));
+    /* To an address.  That of sendmsg, which TLS needs, is in memory. */
+    result = result ? result : add_if(filter, DENIED, "sendto",
+                                      SCMP_A4(SCMP_CMP_NE, 0));
+    result = result ? result : deny_file_changes(filter);
+    for (size_t i = 0; result == 0 && i < G_N_ELEMENTS(denied_ioctls); i++) {
+        result = add_if(filter, DENIED, "ioctl", is_request(denied_ioctls[i]));
     }
     return result ? result : add_all(filter, SCMP_ACT_KILL_PROCESS, attacks,
                                      G_N_ELEMENTS(attacks));
@@ -331,8 +378,7 @@ static int fill_plugin(scmp_filter_ctx filter)
 bool confine_seccomp_enter(ConfineKind kind)
 {
     bool program = kind == CONFINE_PROGRAM;
-    scmp_filter_ctx filter = seccomp_init(program ? SCMP_ACT_ERRNO(EPERM)
-                                                  : SCMP_ACT_ALLOW);
+    scmp_filter_ctx filter = seccomp_init(program ? DENIED : SCMP_ACT_ALLOW);
     int result;
 
     if (!filter) {

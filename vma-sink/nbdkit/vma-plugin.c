@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
@@ -181,7 +182,11 @@ static void allow_removal(Confine *confine)
     }
 }
 
-/* nbdkit may read more, certificates for instance, but writes nothing now. */
+/*
+ * nbdkit may read more, certificates for instance, but writes nothing now.  In
+ * the background it tells what goes wrong to the system's log, and libc connects
+ * to that with the first message, if not now.
+ */
 static int vma_after_fork(void)
 {
     g_autoptr(Confine) confine = confine_new();
@@ -189,6 +194,9 @@ static int vma_after_fork(void)
 
     confine_may_read(confine, "/");
     allow_removal(confine);
+    if (confine_wanted) {
+        openlog(NULL, LOG_PID | LOG_NDELAY, 0);
+    }
     if (!confine_enter(confine, CONFINE_PLUGIN, &error) ||
         !load(NULL, &error)) {
         return fail(error, EINVAL);
