@@ -56,6 +56,9 @@ for FILE in ours.vma ours.vma.zst; do
         try "$refused" "$change:file"
     done
     try "$unknown" openat2:file
+    for signal in kill setown setsig async notify:. limit; do
+        try "$refused" "$signal"
+    done
     try 'done' thread
     try 'done' create:new confine=no
     try 'done' tcp confine=no

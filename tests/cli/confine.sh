@@ -36,6 +36,10 @@ unknown='Function not implemented'
 # Where there is no Landlock files are not kept apart.
 have landlock || denied='done'
 
+[ "$denied" = 'done' ] ||
+    "$VMA_SINK" --version | grep -q '^confinement: .*landlock yes (ABI [1-9]' ||
+    fail "--version does not say which Landlock"
+
 all_tries() { # COMMAND...
     try killed execve:/bin/true "$@"
     try killed ptrace "$@"
@@ -45,7 +49,9 @@ all_tries() { # COMMAND...
     try "$refused" fork "$@"
     try "$refused" tcp "$@"
     try "$refused" unix "$@"
-    try "$refused" kill "$@"
+    for signal in kill setown setsig async limit; do
+        try "$refused" "$signal" "$@"
+    done
     try "$refused" typing "$@"
     try "$refused" code "$@"
     try 'done' thread "$@"

@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -65,7 +66,7 @@ static int try_unlink(const char *path)
     return unlink(path);
 }
 
-/* What Landlock does not look at: whose files they are, and what they permit. */
+/* What Landlock does not look at: whose a file is, and what it permits. */
 static int try_chmod(const char *path)
 {
     return syscall(SYS_fchmodat, AT_FDCWD, path, 0666);
@@ -204,6 +205,48 @@ static int try_kill(const char *path)
     return kill(getppid(), 0);
 }
 
+/* Signals by way of a pipe: whose, which one, and when. */
+static int call_of_pipe(int command, long argument)
+{
+    int fds[2];
+
+    return pipe(fds) < 0 ? -1 : fcntl(fds[0], command, argument);
+}
+
+static int try_setown(const char *path)
+{
+    (void)path;
+    return call_of_pipe(F_SETOWN, getppid());
+}
+
+static int try_setsig(const char *path)
+{
+    (void)path;
+    return call_of_pipe(F_SETSIG, SIGKILL);
+}
+
+static int try_async(const char *path)
+{
+    int on = 1;
+
+    (void)path;
+    return ioctl(STDERR_FILENO, FIOASYNC, &on);
+}
+
+static int try_notify(const char *path)
+{
+    return fcntl(open(path, O_RDONLY), F_NOTIFY, DN_CREATE);
+}
+
+/* The CPU time of another process, which a signal ends when it is used up. */
+static int try_limit(const char *path)
+{
+    const struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+    (void)path;
+    return prlimit(getppid(), RLIMIT_CPU, &limit, NULL);
+}
+
 /* Types for the user, on the terminal that it is run on. */
 static int try_typing(const char *path)
 {
@@ -255,7 +298,10 @@ static const struct {
     { "unix", try_unix },       { "ptrace", try_ptrace },
     { "mount", try_mount },     { "unshare", try_unshare },
     { "keyctl", try_keyctl },   { "kill", try_kill },
-    { "typing", try_typing },   { "code", try_code },
+    { "setown", try_setown },   { "setsig", try_setsig },
+    { "async", try_async },     { "notify", try_notify },
+    { "limit", try_limit },     { "typing", try_typing },
+    { "code", try_code },
     { "thread", try_thread },
 };
 

@@ -153,10 +153,22 @@ bool confine_enter(const Confine *confine, ConfineKind kind, GError **error)
     return true;
 }
 
-static char *yes_or_no(const char *name, const char *missing)
+static char *describe_seccomp(void)
 {
-    return missing ? g_strdup_printf("%s no (%s)", name, missing)
-                   : g_strdup_printf("%s yes", name);
+    const char *missing = confine_seccomp_missing();
+
+    return missing ? g_strdup_printf("seccomp no (%s)", missing)
+                   : g_strdup("seccomp yes");
+}
+
+/* By its version it is known what it looks at. */
+static char *describe_landlock(void)
+{
+    const char *missing = landlock_missing();
+
+    return missing ? g_strdup_printf("landlock no (%s)", missing)
+                   : g_strdup_printf("landlock yes (ABI %d)",
+                                     confine_landlock_version());
 }
 
 char *confine_describe(void)
@@ -165,8 +177,8 @@ char *confine_describe(void)
     g_autofree char *landlock = NULL;
 
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    seccomp = yes_or_no("seccomp", confine_seccomp_missing());
-    landlock = yes_or_no("landlock", landlock_missing());
+    seccomp = describe_seccomp();
+    landlock = describe_landlock();
     return g_strdup_printf("%s; %s", seccomp, landlock);
 }
 

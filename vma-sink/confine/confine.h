@@ -65,8 +65,9 @@ typedef enum ConfineKind {
 bool confine_enter(const Confine *confine, ConfineKind kind, GError **error);
 
 /*
- * "seccomp yes; landlock no (why)", to be freed.  Nothing is confined, but that
- * new privileges are given up, without which it can't be told.
+ * "seccomp yes; landlock yes (ABI 6)", or "no (why)", to be freed.  Nothing
+ * is confined, but that new privileges are given up, without which it can't be
+ * told.
  */
 char *confine_describe(void);
 

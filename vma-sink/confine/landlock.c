@@ -3,7 +3,7 @@
  * Everything that the running kernel's Landlock knows is handled, and so denied
  * where no rule permits it: opening, making, renaming and removing files,
  * ioctl() on devices (from version 5 on), TCP (4), abstract sockets and signals
- * to others (6).
+ * to others (6).  What else changes a file is left to seccomp.
  * What was opened before stays usable.
  *
  * The kernel's header may be older than the kernel, so what it would define
@@ -81,8 +81,7 @@ static const uint64_t folder_rights[] = {
     [CONFINE_REMOVE_FOLDERS] = FS_REMOVE_DIR,
 };
 
-/* Negative: errno is set. */
-static int version(void)
+int confine_landlock_version(void)
 {
     return syscall(SYS_landlock_create_ruleset, NULL, 0,
                    CREATE_RULESET_VERSION);
@@ -96,7 +95,7 @@ static uint64_t handled_fs(int abi)
 
 int confine_landlock_new(void)
 {
-    int abi = version();
+    int abi = confine_landlock_version();
     const Ruleset ruleset = {
         .fs = handled_fs(abi),
         .net = abi >= 4 ? NET_ALL : 0,
@@ -122,7 +121,7 @@ void confine_landlock_add(int rules_fd, const char *path, ConfineAccess access)
     if (fstat(rule.fd, &st) == 0 && S_ISDIR(st.st_mode)) {
         rule.allowed |= folder_rights[access];
     }
-    rule.allowed &= handled_fs(version());
+    rule.allowed &= handled_fs(confine_landlock_version());
     /* Pipes and the like take no rule, and need none. */
     (void)syscall(SYS_landlock_add_rule, rules_fd, RULE_PATH_BENEATH, &rule,
                   0);
@@ -171,7 +170,7 @@ static bool may_enter(void)
 
 const char *confine_landlock_missing(void)
 {
-    if (version() <= 0) {
+    if (confine_landlock_version() <= 0) {
         return errno == ENOSYS ? "the kernel has none" :
                errno == EOPNOTSUPP ? "it was not enabled when the kernel "
                                      "started"

@@ -23,6 +23,9 @@ typedef enum ConfineAccess {
  */
 const char *confine_landlock_missing(void);
 
+/* Of the running kernel's, from 1 on.  Negative: errno is set. */
+int confine_landlock_version(void);
+
 /* Of rules, with none in it yet: a descriptor.  -1: errno is set. */
 int confine_landlock_new(void);
 

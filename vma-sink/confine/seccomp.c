@@ -8,7 +8,8 @@
  *
  * The plugin is within a server with calls of its own, so there only what an
  * intruder wants is listed, and denied: to run a program, to connect to
- * anywhere, to change files in ways that Landlock does not look at, and the same
+ * anywhere, to change files in ways that Landlock does not look at, to send
+ * other processes signals, which it looks at from version 6 on, and the same
  * that ends a program of ours.
  *
  * Names that the library or the architecture does not know are passed over.
@@ -61,8 +62,8 @@ static const char *const allowed[] = {
     "fstatfs", "fstatfs64", "access", "faccessat", "faccessat2", "readlink",
     "readlinkat", "getcwd", "getdents", "getdents64", "rmdir", "unlink",
     "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "umask",
-    "flock", "fcntl", "fcntl64", "dup", "dup2", "dup3", "chdir", "fchdir",
-    "fgetxattr", "fremovexattr",
+    "flock", "dup", "dup2", "dup3", "chdir", "fchdir", "fgetxattr",
+    "fremovexattr",
     /* Waiting, and what is waited for. */
     "poll", "ppoll", "ppoll_time64", "select", "_newselect", "pselect6",
     "pselect6_time64", "epoll_create", "epoll_create1", "epoll_ctl",
@@ -109,6 +110,12 @@ static const unsigned ioctls[] = {
     BLKDISCARDZEROES, BLKFLSBUF,
 };
 
+/* None of them has a signal sent; F_SETFL is below. */
+static const int fcntls[] = {
+    F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_OFD_GETLK,
+    F_OFD_SETLK, F_GETPIPE_SZ, F_SETPIPE_SZ,
+};
+
 static const int prctls[] = {
     PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE, PR_GET_SECCOMP,
     PR_CAPBSET_READ,
@@ -134,7 +141,8 @@ static const char *const attacks[] = {
 static const char *const instrumented[] = {
     "ptrace", "wait4", "waitpid", "waitid", "clone", "clone3", "prctl", "mmap",
     "mmap2", "mprotect", "kill", "tgkill", "personality", "arch_prctl",
-    "prlimit64", "ioctl", "process_vm_readv", "sched_setaffinity",
+    "prlimit64", "ioctl", "process_vm_readv", "sched_setaffinity", "fcntl",
+    "fcntl64",
 };
 
 const char *confine_seccomp_missing(void)
@@ -238,7 +246,7 @@ static int allow_files(scmp_filter_ctx filter)
                                       SCMP_A3(SCMP_CMP_GT, CAPABILITY_BYTES));
 }
 
-/* The kernel looks at the lower half of a request. */
+/* The kernel looks at the lower half of a request, here and of fcntl's. */
 static struct scmp_arg_cmp is_request(unsigned request)
 {
     return SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, request);
@@ -279,11 +287,28 @@ static int allow_threads(scmp_filter_ctx filter)
                                  NULL);
 }
 
+/* By both names: on 32 bits libc has the second one. */
+static int allow_fcntl(scmp_filter_ctx filter, const char *name)
+{
+    const struct scmp_arg_cmp set_flags[] = {
+        SCMP_A1(SCMP_CMP_EQ, F_SETFL),
+        SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0),
+    };
+    int result = add(filter, SCMP_ACT_ALLOW, name, 2, set_flags);
+
+    for (size_t i = 0; result == 0 && i < G_N_ELEMENTS(fcntls); i++) {
+        result = allow_if(filter, name, SCMP_A1(SCMP_CMP_EQ, fcntls[i]));
+    }
+    return result;
+}
+
 static int allow_with_conditions(scmp_filter_ctx filter)
 {
     int result = allow_memory(filter);
 
     result = result ? result : allow_threads(filter);
+    result = result ? result : allow_fcntl(filter, "fcntl");
+    result = result ? result : allow_fcntl(filter, "fcntl64");
     for (size_t i = 0; result == 0 && i < G_N_ELEMENTS(ioctls); i++) {
         result = allow_if(filter, "ioctl", is_request(ioctls[i]));
     }
@@ -329,9 +354,22 @@ static const char *const connect_calls[] = {
     "socket", "socketpair", "connect", "sendmmsg",
 };
 
-/* TIOCSTI and TIOCLINUX type into a terminal. */
+/* Into a terminal's input, of files, and who gets a signal. */
 static const unsigned denied_ioctls[] = {
     TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_SETVERSION,
+    FIOASYNC, FIOSETOWN, SIOCSPGRP,
+};
+
+static const unsigned denied_fcntls[] = {
+    F_SETOWN, F_SETOWN_EX, F_SETSIG, F_SETLEASE, F_NOTIFY,
+};
+
+/* To one thread of any process, or by a descriptor. */
+static const char *const signal_calls[] = { "tkill", "pidfd_send_signal" };
+
+/* Their first argument is a process. */
+static const char *const process_calls[] = {
+    "kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
 };
 
 /* For neither reading nor writing, or to truncate by reading: see above. */
@@ -358,6 +396,32 @@ static int deny_file_changes(scmp_filter_ctx filter)
                                  NULL);
 }
 
+static int deny_fcntl(scmp_filter_ctx filter, const char *name)
+{
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < G_N_ELEMENTS(denied_fcntls); i++) {
+        result = add_if(filter, DENIED, name, is_request(denied_fcntls[i]));
+    }
+    return result;
+}
+
+/* To others; and no limits, of which one that is exceeded is a signal. */
+static int deny_signals(scmp_filter_ctx filter)
+{
+    int result = add_all(filter, DENIED, signal_calls,
+                         G_N_ELEMENTS(signal_calls));
+
+    for (size_t i = 0; result == 0 && i < G_N_ELEMENTS(process_calls); i++) {
+        result = add_if(filter, DENIED, process_calls[i],
+                        SCMP_A0(SCMP_CMP_NE, getpid()));
+    }
+    result = result ? result : deny_fcntl(filter, "fcntl");
+    result = result ? result : deny_fcntl(filter, "fcntl64");
+    return result ? result : add_if(filter, DENIED, "prlimit64",
+                                    SCMP_A2(SCMP_CMP_NE, 0));
+}
+
 static int fill_plugin(scmp_filter_ctx filter)
 {
     int result = add_all(filter, DENIED, exec_calls, G_N_ELEMENTS(exec_calls));
@@ -368,6 +432,7 @@ static int fill_plugin(scmp_filter_ctx filter)
     result = result ? result : add_if(filter, DENIED, "sendto",
                                       SCMP_A4(SCMP_CMP_NE, 0));
     result = result ? result : deny_file_changes(filter);
+    result = result ? result : deny_signals(filter);
     for (size_t i = 0; result == 0 && i < G_N_ELEMENTS(denied_ioctls); i++) {
         result = add_if(filter, DENIED, "ioctl", is_request(denied_ioctls[i]));
     }
