@@ -47,6 +47,7 @@ for FILE in ours.vma ours.vma.zst; do
     try "$refused" execve:/bin/true
     try killed ptrace
     try killed mount:/mnt
+    [ "$(uname -m)" != x86_64 ] || try killed x32
     try "$refused" tcp
     try "$refused" unix
     try "$refused" connect:socket

@@ -279,6 +279,23 @@ static int try_thread(const char *path)
     return errnum ? -1 : pthread_join(thread, NULL);
 }
 
+static void *leave_late(void *opaque)
+{
+    sleep(5);
+    _exit(52);
+    return opaque;
+}
+
+/* getpid() of x32, which is to end more than this thread. */
+static int try_x32(const char *path)
+{
+    pthread_t thread;
+
+    (void)path;
+    pthread_create(&thread, NULL, leave_late, NULL);
+    return syscall(0x40000000 | 39);
+}
+
 static const struct {
     const char *name;
     int (*func)(const char *path);
@@ -302,7 +319,7 @@ static const struct {
     { "async", try_async },     { "notify", try_notify },
     { "limit", try_limit },     { "typing", try_typing },
     { "code", try_code },
-    { "thread", try_thread },
+    { "thread", try_thread },   { "x32", try_x32 },
 };
 
 /* "TRY" or "TRY:PATH". */

@@ -451,6 +451,9 @@ bool confine_seccomp_enter(ConfineKind kind)
         return false;
     }
     result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    /* Calls of another ABI have other numbers; not only the thread ends. */
+    result = result ? result : seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
+                                                SCMP_ACT_KILL_PROCESS);
     /* For speed; an older library or kernel does without. */
     (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
     (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
