@@ -70,6 +70,17 @@ expect_exit 2 "$VMA_RESTORE" extract -f -d "a=$device" -d "b=$small" x.vma
 losetup --detach "$small"
 expect_message "is too small: it has 2999808 bytes, the disk has 3000320"
 untouched
+# (Some kernels refuse to open it, others to write to it.)
+constant=$(losetup --read-only --find --show old)
+"$VMA_RESTORE" extract -f -d "a=$device" -d "b=$constant" x.vma 2> err
+code=$?
+losetup --detach "$constant"
+case $code in
+1) expect_message "cannot open '$constant': Permission denied" ;;
+2) expect_message "'$constant' is read-only" ;;
+*) fail "exit code $code with a read-only device" ;;
+esac
+untouched
 cat > hold.py <<'END'
 import os, sys
 fd = os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)

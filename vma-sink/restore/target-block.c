@@ -153,11 +153,19 @@ static bool check_device(int fd, const char *path, uint64_t size_bytes,
                          GError **error)
 {
     uint64_t bytes;
+    int read_only;
 
-    /* (What is no block device, any more, does not know this.) */
-    if (ioctl(fd, BLKGETSIZE64, &bytes) < 0) {
+    /* (What is no block device, any more, does not know these.) */
+    if (ioctl(fd, BLKROGET, &read_only) < 0 ||
+        ioctl(fd, BLKGETSIZE64, &bytes) < 0) {
         backup_error_set_errno(error, errno, "cannot get the size of '%s'",
                                path);
+        return false;
+    }
+    /* Some kernels open it for writing all the same. */
+    if (read_only) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "'%s' is read-only", path);
         return false;
     }
     return restore_target_check_size(path, bytes, size_bytes, error);
