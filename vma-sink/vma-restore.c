@@ -426,6 +426,7 @@ static bool run_serve(int argc, char **argv, GError **error)
     g_autofree char *socket = NULL;
     g_autofree char *command = NULL;
     g_autofree char *cache_size = NULL;
+    uint64_t cache_bytes;
     const GOptionEntry options[] = {
         { "disk", 'd', 0, G_OPTION_ARG_FILENAME, &disk,
           "The default export, that of an empty name (of one disk: that one)",
@@ -446,6 +447,9 @@ static bool run_serve(int argc, char **argv, GError **error)
     }
     if (!socket == !command) {
         cli_set_usage(error, "serve: expected one of --unix and --run");
+        return false;
+    }
+    if (cache_size && !cli_parse_size(cache_size, &cache_bytes, error)) {
         return false;
     }
     serve = (RestoreServe) {

@@ -50,6 +50,13 @@ expect_exit 1 "${serve[@]}" none.vma
 expect_exit 3 "${serve[@]}" image.vma
 expect_exit 1 "${serve[@]}" cut.vma
 expect_exit 2 "${serve[@]}" -
+expect_message "standard input can't be served, only a file"
+mkfifo fifo
+expect_exit 2 "${serve[@]}" fifo
+expect_message "'fifo' can't be served, only a file"
+expect_exit 2 "${serve[@]}" <(cat ours.vma)
+expect_exit 2 "${serve[@]}" --cache-size=much ours.vma
+expect_message "'much' is not a size"
 expect_exit 2 "${serve[@]}" --unix=socket ours.vma
 expect_exit 2 "$VMA_RESTORE" serve ours.vma
 expect_message 'expected one of --unix and --run'

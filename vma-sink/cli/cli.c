@@ -192,6 +192,13 @@ static void start_note(GAsyncQueue *written, char *text)
     }
 }
 
+static bool notes_muted;
+
+void cli_mute_notes(void)
+{
+    notes_muted = true;
+}
+
 void cli_note(const char *format, ...)
 {
     g_autoptr(GAsyncQueue) written = g_async_queue_new();
@@ -199,6 +206,9 @@ void cli_note(const char *format, ...)
     g_autofree char *printable = NULL;
     va_list args;
 
+    if (notes_muted) {
+        return;
+    }
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);

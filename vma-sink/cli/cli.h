@@ -48,6 +48,9 @@ int cli_report(GError *error);
  */
 void cli_note(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
+/* From here on that prints nothing: another process says the same. */
+void cli_mute_notes(void);
+
 /* After the last print to standard output, whose failures show only here. */
 bool cli_flush_stdout(GError **error);
 

@@ -212,6 +212,8 @@ static int vma_after_fork(void)
     if (confine_wanted) {
         openlog(NULL, LOG_PID | LOG_NDELAY, 0);
     }
+    /* The child has said it, before nbdkit left its terminal. */
+    cli_mute_notes();
     if (!confine_enter(confine, CONFINE_PLUGIN, &error) ||
         !load(NULL, &error)) {
         return fail(error, EINVAL);
