@@ -63,7 +63,8 @@ void io_input_stop(IoInput *input);
  * that it can be read at any place, and no more by io_input_read().  A table that
  * there is stays if not all of its frames are found.  False: it can't be read,
  * or, of kind USAGE, it is no such file or has no frames for that, or, of kind
- * DAMAGED, none although it has a table.
+ * DAMAGED, none although it has a table, or, of kind INCOMPLETE, it is cut within
+ * the first one.
  */
 bool io_input_find_frames(IoInput *input, GError **error);
 

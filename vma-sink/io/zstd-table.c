@@ -439,10 +439,16 @@ bool io_zstd_table_find(int fd, uint64_t file_bytes,
             return false;
         }
     }
-    if (t->frames->len < 2 || t->end.content_offset == 0) {
-        backup_error_set_damaged(error, "no frames with their sizes in them");
-        return false;
+    if (t->end.content_offset > 0) {
+        *table = g_steal_pointer(&t);
+        return true;
     }
-    *table = g_steal_pointer(&t);
-    return true;
+    /* Of its first frame, with its size in it, all blocks so far were there. */
+    if (offset + BLOCK_HEADER_BYTES > file_bytes) {
+        backup_error_set_incomplete(error,
+                                    "the file ends within its first frame");
+    } else {
+        backup_error_set_damaged(error, "no frames with their sizes in them");
+    }
+    return false;
 }

@@ -66,8 +66,8 @@ bool io_zstd_table_read(int fd, uint64_t file_bytes, IoZstdTable **table,
  * thing that is no frame, or has no size of at most MAX_CONTENT_BYTES in its
  * header; a skippable frame at the very end, where the table has its place, is
  * none of them.  What is in the frames is not looked at, but for 3 bytes of each
- * block of zstd.  False: it can't be read, or, of kind DAMAGED, there are not
- * two of them: one is no better than none.
+ * block of zstd.  False: it can't be read, or there is none with content: of kind
+ * INCOMPLETE, because the file ends within the first one, or DAMAGED.
  */
 bool io_zstd_table_find(int fd, uint64_t file_bytes,
                         uint32_t max_content_bytes, IoZstdTable **table,

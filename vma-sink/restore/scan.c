@@ -161,7 +161,7 @@ static bool set_not_seekable(const RestoreArchive *archive, const char *why,
                 restore_archive_label(archive),
                 compressed ? " that is not compressed, or in frames," : "",
                 compressed ? " (" : "", compressed ? why : "",
-                compressed ? ")" : "");
+                compressed ? "; 'vma-restore reindex' makes such a file)" : "");
     return false;
 }
 
