@@ -105,7 +105,39 @@ done
 reindex random.vma.zst x.vma
 order x.vma | diff - ordered || fail "the order has changed"
 rm x.vma
-for from in one.zst many.zst; do
+# Frames without a seek table are found, unless they lack their sizes.
+python3 - <<'PYTHON'
+import os, sys
+sys.path.insert(0, os.environ['ROOT'] + '/tests/lib')
+sys.dont_write_bytecode = True
+import seekable
+data = open('random.vma.zst', 'rb').read()
+index = seekable.read_table(data)[-1]
+table = index.offset + index.size
+def write(name, *parts):
+    open(name, 'wb').write(b''.join(parts))
+write('index.zst', data[:index.offset])
+write('table.zst', data[:table])
+write('entry.zst', data[:table + 17], b'\xff', data[table + 18:])
+write('magic.zst', data[:-1], b'x')
+write('frame.zst', data[:index.offset - 1])
+write('flip.zst', data[:5000], b'\xff\xff\xff', data[5003:index.offset])
+PYTHON
+head -c 1000000 foreign.vma > start
+tail -c +1000001 foreign.vma > rest
+zstd -qc start rest > sizes.zst
+for from in one.zst sizes.zst index.zst table.zst entry.zst magic.zst; do
+    reindex --sort $from x.vma
+    is_foreign x.vma
+    order x.vma | diff - <(sort -n -k1,1 -k2,2 ordered) ||
+        fail "$from: not in order"
+    rm x.vma
+done
+expect_exit 4 "$VMA_RESTORE" reindex --sort frame.zst x.vma
+expect_exit 3 "$VMA_RESTORE" reindex --sort flip.zst x.vma
+zstd -qc start > mixed.zst
+zstd -qc < <(cat rest) >> mixed.zst
+for from in many.zst mixed.zst; do
     expect_exit 2 "$VMA_RESTORE" reindex --sort $from x.vma
     expect_message 'can be sorted (first make one without --sort)'
 done

@@ -545,10 +545,10 @@ bool io_input_lacks_table(const IoInput *in)
            in->stream_frames > 1;
 }
 
-/* Where there is one, frames should be. */
+/* Where there is one, frames should be, unless it tells of too large ones. */
 static bool has_any_table(const IoInput *in)
 {
-    return in->bad_table || in->table;
+    return in->bad_table || in->kind == INPUT_FRAMES;
 }
 
 /* A table whose end is another one's: frames are found up to what is damaged. */
@@ -558,23 +558,32 @@ static bool ends_alike(const IoZstdTable *a, const IoZstdTable *b)
            io_zstd_table_frame(b, io_zstd_table_frames(b)).offset;
 }
 
-bool io_input_find_frames(IoInput *in, GError **error)
+static bool find_table(const IoInput *in, IoZstdTable **table, GError **error)
 {
     g_autoptr(GError) none = NULL;
-    IoZstdTable *table;
 
-    g_assert(!in->expected);
     if (in->kind == INPUT_PLAIN || !in->seekable || in->start > 0) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
                     "it can only be read from front to back");
         return false;
     }
     if (!io_zstd_table_find(in->fd, in->file_bytes, IO_ZSTD_FRAME_MAX_BYTES,
-                            &table, &none)) {
+                            table, &none)) {
         if (none->code == BACKUP_ERROR_DAMAGED && !has_any_table(in)) {
             none->code = BACKUP_ERROR_USAGE;
         }
         g_propagate_error(error, g_steal_pointer(&none));
+        return false;
+    }
+    return true;
+}
+
+bool io_input_find_frames(IoInput *in, GError **error)
+{
+    IoZstdTable *table;
+
+    g_assert(!in->expected);
+    if (!find_table(in, &table, error)) {
         return false;
     }
     if (in->kind == INPUT_FRAMES && !ends_alike(table, in->table)) {
@@ -591,15 +600,15 @@ bool io_input_find_frames(IoInput *in, GError **error)
     return true;
 }
 
-bool io_input_check_rest(const IoInput *in, GError **error)
+static bool check_rest(const IoInput *in, const IoZstdTable *table,
+                       bool had_table, GError **error)
 {
     uint64_t offset = io_zstd_table_frame(
-        in->table, io_zstd_table_frames(in->table)).offset;
+        table, io_zstd_table_frames(table)).offset;
     uint8_t data[FRAME_HEADER_MAX_BYTES];
     unsigned long long content_bytes;
     size_t bytes;
 
-    g_assert(in->kind == INPUT_FRAMES);
     if (!io_pread(in->fd, data, sizeof(data), offset, &bytes, error)) {
         return false;
     }
@@ -618,12 +627,26 @@ bool io_input_check_rest(const IoInput *in, GError **error)
         return true;
     }
     /* Who writes a table writes frames that fit it. */
-    g_set_error(error, BACKUP_ERROR, in->had_table ? BACKUP_ERROR_DAMAGED
-                                                   : BACKUP_ERROR_USAGE,
+    g_set_error(error, BACKUP_ERROR, had_table ? BACKUP_ERROR_DAMAGED
+                                               : BACKUP_ERROR_USAGE,
                 "the frame at offset %" G_GUINT64_FORMAT " of the file %s",
                 offset, content_bytes == ZSTD_CONTENTSIZE_UNKNOWN
                         ? "does not have its size in it" : "is too large");
     return false;
+}
+
+bool io_input_check_rest(const IoInput *in, GError **error)
+{
+    g_assert(in->kind == INPUT_FRAMES);
+    return check_rest(in, in->table, in->had_table, error);
+}
+
+bool io_input_can_find_frames(const IoInput *in, GError **error)
+{
+    g_autoptr(IoZstdTable) table = NULL;
+
+    return find_table(in, &table, error) &&
+           check_rest(in, table, has_any_table(in), error);
 }
 
 /* The frame that holds a byte of the content; it is not behind the last one. */

@@ -75,6 +75,9 @@ bool io_input_find_frames(IoInput *input, GError **error);
  */
 bool io_input_check_rest(const IoInput *input, GError **error);
 
+/* Whether both would succeed; nothing is changed by it. */
+bool io_input_can_find_frames(const IoInput *input, GError **error);
+
 /* Whether it can be read at any place. */
 bool io_input_is_seekable(const IoInput *input);
 

@@ -92,17 +92,22 @@ static bool check_devices(Reindex *x, GError **error)
     return true;
 }
 
+/* It is read for all else that is wrong with it. */
 static bool check_sortable(const Reindex *x, GError **error)
 {
     const IoInput *input = restore_archive_input(x->archive);
+    g_autoptr(GError) none = NULL;
 
-    if (x->options->sort && !io_input_is_seekable(input)) {
+    if (x->options->sort && !io_input_is_seekable(input) &&
+        !io_input_can_find_frames(input, &none) &&
+        none->code == BACKUP_ERROR_USAGE) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
                     "%s: only an archive that is a file%s can be sorted (first "
                     "make one without --sort)",
                     restore_archive_label(x->archive),
                     io_input_is_compressed(input)
-                    ? " that is not compressed, or has a seek table," : "");
+                    ? " that is not compressed, or in frames with their sizes,"
+                    : "");
         return false;
     }
     return true;
@@ -292,13 +297,27 @@ static bool sort_device(Reindex *x, VmaIndex *index,
     return order && write_device(x, order, index, device, bytes, error);
 }
 
+/* After all of it was read in its own order. */
+static bool make_seekable(const Reindex *x, GError **error)
+{
+    IoInput *input = restore_archive_input(x->archive);
+
+    if (!io_input_is_seekable(input) &&
+        (!io_input_find_frames(input, error) ||
+         !io_input_check_rest(input, error))) {
+        g_prefix_error(error, "%s: ", restore_archive_label(x->archive));
+        return false;
+    }
+    return true;
+}
+
 static bool sort(Reindex *x, GError **error)
 {
     g_autoptr(VmaIndex) index = vma_index_new();
     uint64_t bytes = 0;
 
     progress_phase(x->options->progress, "verifying");
-    if (!read_archive(x, index, error)) {
+    if (!read_archive(x, index, error) || !make_seekable(x, error)) {
         return false;
     }
     progress_phase(x->options->progress, NULL);
