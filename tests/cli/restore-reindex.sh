@@ -133,6 +133,25 @@ for from in one.zst sizes.zst index.zst table.zst entry.zst magic.zst; do
         fail "$from: not in order"
     rm x.vma
 done
+# That the end of the file is missing is told, and no failure.
+told() { # FILE COMMAND...
+    expect_exit 0 "${@:2}"
+    [ "$(grep -c "'$1': the file has no seek table (any more)" err)" = 1 ] ||
+        fail "not told: $*"
+}
+for from in index.zst table.zst; do
+    told $from "$VMA_RESTORE" reindex --sort $from x.vma
+    told $from "$VMA_RESTORE" reindex -f $from x.vma
+    told $from "$VMA_RESTORE" extract $from out
+    told $from "$VMA_RESTORE" extract -f --salvage $from out
+    told $from "$VMA_RESTORE" extract -f -d b $from out
+    rm -r x.vma out
+done
+for from in one.zst random.vma.zst; do
+    expect_exit 0 "$VMA_RESTORE" extract $from out
+    ! grep -q 'no seek table' err || fail "$from has all of its file"
+    rm -r out
+done
 expect_exit 4 "$VMA_RESTORE" reindex --sort frame.zst x.vma
 expect_exit 3 "$VMA_RESTORE" reindex --sort flip.zst x.vma
 zstd -qc start > mixed.zst

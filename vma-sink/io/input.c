@@ -542,7 +542,7 @@ bool io_input_is_seekable(const IoInput *in)
 bool io_input_lacks_table(const IoInput *in)
 {
     return in->seekable && in->kind == INPUT_STREAM && !in->table &&
-           in->stream_frames > 1;
+           !in->bad_table && in->stream_frames > 1;
 }
 
 /* Where there is one, frames should be, unless it tells of too large ones. */

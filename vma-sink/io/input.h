@@ -122,7 +122,7 @@ size_t io_input_head(const IoInput *input, uint8_t head[IO_INPUT_HEAD_BYTES]);
 
 /*
  * After all of it was read, whether a file has several frames of zstd, as one
- * with a seek table has, and no such table that can be used.
+ * with a seek table has, and no such table, not even one that is wrong.
  */
 bool io_input_lacks_table(const IoInput *input);
 

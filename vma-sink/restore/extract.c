@@ -447,11 +447,21 @@ static bool stream(const Extract *x, const BackupDevice *device,
     return true;
 }
 
+/* It may have been cut there; what was read is whole all the same. */
+static void note_missing_table(const Extract *x)
+{
+    if (io_input_lacks_table(restore_archive_input(x->archive))) {
+        cli_note("%s: the file has no seek table (any more): 'vma-restore "
+                 "reindex' makes one", restore_archive_label(x->archive));
+    }
+}
+
 /* After a restore; false, with what is lost, if it is not of the whole. */
 static bool report(const Extract *x, GError **error)
 {
     if (!x->options->quiet) {
         print_targets(x);
+        note_missing_table(x);
     }
     if (restore_archive_verdict(x->archive, error)) {
         return true;

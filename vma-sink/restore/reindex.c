@@ -33,6 +33,7 @@ typedef struct Reindex {
     const BackupDevice *devices[BACKUP_DEVICE_IDS];     /* NULL: none */
     VmaParts *parts;
     VmaWriter *writer;
+    bool lacks_table;                       /* the file, as io/input.h says */
 } Reindex;
 
 static Reindex *reindex_new(const RestoreReindex *options)
@@ -226,6 +227,7 @@ static bool read_archive(Reindex *x, VmaIndex *index, GError **error)
         }
     } while (next == VMA_NEXT_EXTENT);
     show(x, 0);
+    x->lacks_table = io_input_lacks_table(restore_archive_input(x->archive));
     return next == VMA_NEXT_END;
 }
 
@@ -348,6 +350,10 @@ static void warn(const Reindex *x)
     if (restore_archive_digest_kind(x->archive) != VMA_DIGEST_XXH3) {
         cli_note("%s: the data has no checksums that could be checked: a bit "
                  "that has flipped in it before goes unseen",
+                 restore_archive_label(x->archive));
+    }
+    if (x->lacks_table) {
+        cli_note("%s: the file has no seek table (any more)",
                  restore_archive_label(x->archive));
     }
 }
