@@ -30,6 +30,20 @@ for level in -7 -1 1 3 9 19; do
     done
 done
 cmp l3.1 a.vma.zst || fail "the default is not level 3"
+rm l*
+
+# The others, of less.
+dd if=image of=small bs=64K skip=180 count=40 status=none
+"$VMA_DUMP" disk=small > small.stream || fail "no stream"
+expect_exit 0 "$VMA_SINK" -o small.vma < small.stream
+for level in {-7..-1} {1..19}; do
+    expect_exit 0 "$VMA_SINK" --compress="zstd:$level" -o small.zst \
+        < small.stream
+    zstd -dcq small.zst | cmp - small.vma || fail "level $level: another archive"
+    expect_exit 0 "$VMA_RESTORE" extract -d disk=- small.zst > out
+    cmp out small || fail "level $level: another disk"
+    rm small.zst
+done
 
 # Frames: one of the header, those of extents, and two that are skippable.
 frames=0
