@@ -13,7 +13,7 @@ nbdkit "$PLUGIN" --dump-plugin | grep -q '^vma_confinement=.*seccomp yes' ||
 denied='Permission denied'
 refused='Operation not permitted'
 unknown='Function not implemented'
-changes='chmod chown setxattr utime truncate empty neither flags'
+changes='chmod fchmodat2 setxattrat chown setxattr utime truncate empty neither flags'
 have landlock || denied='done'
 echo secret > file
 

@@ -72,6 +72,17 @@ static int try_chmod(const char *path)
     return syscall(SYS_fchmodat, AT_FDCWD, path, 0666);
 }
 
+/* Newer ones, that a library may not know. */
+static int try_fchmodat2(const char *path)
+{
+    return syscall(452, AT_FDCWD, path, 0666, 0);
+}
+
+static int try_setxattrat(const char *path)
+{
+    return syscall(463, AT_FDCWD, path, 0, "user.intruder", NULL, 0);
+}
+
 static int try_chown(const char *path)
 {
     return fchownat(AT_FDCWD, path, geteuid(), getegid(), 0);
@@ -303,6 +314,7 @@ static const struct {
     { "execve", try_execve },   { "fork", try_fork },
     { "open", try_open },       { "create", try_create },
     { "unlink", try_unlink },   { "chmod", try_chmod },
+    { "fchmodat2", try_fchmodat2 }, { "setxattrat", try_setxattrat },
     { "chown", try_chown },     { "setxattr", try_setxattr },
     { "utime", try_utime },     { "neither", try_neither },
     { "openat2", try_openat2 }, { "setid", try_setid },

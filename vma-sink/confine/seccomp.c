@@ -12,7 +12,8 @@
  * other processes signals, which it looks at from version 6 on, and the same
  * that ends a program of ours.
  *
- * Names that the library or the architecture does not know are passed over.
+ * Names that the library or the architecture does not know are passed over, but
+ * for those of newer calls that are denied.
  */
 #include "confine/seccomp.h"
 
@@ -24,6 +25,7 @@
 #include <linux/fiemap.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -157,13 +159,37 @@ const char *confine_seccomp_missing(void)
 }
 
 /*
+ * The kernel may be newer than the library.  These have the same number nearly
+ * everywhere.
+ */
+static int resolve(const char *name)
+{
+    static const struct {
+        const char *name;
+        int number;
+    } newer[] = {
+        { "fchmodat2", 452 },     { "setxattrat", 463 },
+        { "removexattrat", 466 }, { "file_setattr", 469 },
+    };
+    int number = seccomp_syscall_resolve_name(name);
+
+    for (size_t i = 0; number == __NR_SCMP_ERROR && i < G_N_ELEMENTS(newer);
+         i++) {
+        if (strcmp(name, newer[i].name) == 0) {
+            number = newer[i].number;
+        }
+    }
+    return number;
+}
+
+/*
  * COUNT conditions on the arguments.  Returns 0 or an errno value, negative, as
  * the library does.
  */
 static int add(scmp_filter_ctx filter, uint32_t action, const char *name,
                unsigned count, const struct scmp_arg_cmp *conditions)
 {
-    int number = seccomp_syscall_resolve_name(name);
+    int number = resolve(name);
     int result;
 
     if (number == __NR_SCMP_ERROR) {
@@ -406,9 +432,12 @@ static int deny_fcntl(scmp_filter_ctx filter, const char *name)
     return result;
 }
 
-/* To others; and no limits, of which one that is exceeded is a signal. */
+/* To others; and limits of others: one that is exceeded is a signal. */
 static int deny_signals(scmp_filter_ctx filter)
 {
+    const struct scmp_arg_cmp set_limit[] = {
+        SCMP_A0(SCMP_CMP_NE, 0), SCMP_A2(SCMP_CMP_NE, 0),
+    };
     int result = add_all(filter, DENIED, signal_calls,
                          G_N_ELEMENTS(signal_calls));
 
@@ -418,8 +447,7 @@ static int deny_signals(scmp_filter_ctx filter)
     }
     result = result ? result : deny_fcntl(filter, "fcntl");
     result = result ? result : deny_fcntl(filter, "fcntl64");
-    return result ? result : add_if(filter, DENIED, "prlimit64",
-                                    SCMP_A2(SCMP_CMP_NE, 0));
+    return result ? result : add(filter, DENIED, "prlimit64", 2, set_limit);
 }
 
 static int fill_plugin(scmp_filter_ctx filter)
