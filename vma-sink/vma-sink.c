@@ -212,17 +212,27 @@ static bool store(WireReader *reader, IoReadAhead *ahead, SinkOutput *output,
     return true;
 }
 
-/* [A3]; nothing is changed where the producer does not wait for an answer. */
+/*
+ * [A3]; nothing is changed where the producer does not wait for an answer.  What
+ * becomes of standard output is not known here, so with "-" nothing could ever
+ * be called committed [A1]; where there is another way back that is said.
+ */
 static bool find_answer_fd(const WireReader *reader, GError **error)
 {
     bool archive = g_strcmp0(output_path, "-") == 0;
 
-    if (wire_reader_features(reader) & WIRE_FEATURE_ANSWER) {
-        answer_fd = wire_answer_fd(stream_fd, archive ? -1 : STDOUT_FILENO,
-                                   error);
-        return answer_fd >= 0;
+    if (!(wire_reader_features(reader) & WIRE_FEATURE_ANSWER)) {
+        return true;
     }
-    return true;
+    answer_fd = wire_answer_fd(stream_fd, archive ? -1 : STDOUT_FILENO,
+                               archive ? NULL : error);
+    if (archive) {
+        backup_error_set_damaged(error, "the producer asks for an answer, and "
+                                 "with -o - it is not known whether the archive "
+                                 "is stored");
+        return false;
+    }
+    return answer_fd >= 0;
 }
 
 /* [A1], [A2]: tells a producer that waits for it how it went. */
@@ -302,13 +312,12 @@ static bool receive(IoReadAhead *ahead, SinkOutput **output,
     if (!reader) {
         return false;
     }
-    if (!find_answer_fd(reader, error)) {
-        return false;
-    }
-    result->info = backup_info_copy(wire_reader_info(reader));
-    if (take_configs(result->info, configs, progress, &failure) &&
-        open_late(output, result, &failure)) {
-        store(reader, ahead, *output, progress, result, &failure);
+    if (find_answer_fd(reader, &failure)) {
+        result->info = backup_info_copy(wire_reader_info(reader));
+        if (take_configs(result->info, configs, progress, &failure) &&
+            open_late(output, result, &failure)) {
+            store(reader, ahead, *output, progress, result, &failure);
+        }
     }
     answer(reader, progress, failure);
     if (failure) {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A producer on a socket that asks for an answer gets one: committed once the
 # archive is there, failed with the reason; on a pipe it comes on standard output,
-# if that is a pipe too, and else the stream is refused.
+# if that is a pipe too, and else the stream is refused, as it is with -o -.
 . "$(dirname "$0")/lib.sh"
 
 expect_exit 0 python3 - "$VMA_SINK" "$ROOT" <<'END'
@@ -85,5 +85,16 @@ with open('out', 'wb') as out:
     assert code == 3 and b'asks for an answer' in message, message
 code, out, message = ask_pipe(stream, '-o', '-')
 assert code == 3 and b'asks for an answer' in message, message
+
+# What becomes of an archive on standard output is not known: none is committed.
+ours, theirs = socket.socketpair()
+child = subprocess.Popen([sink, '-o', '-'], stdin=theirs,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+theirs.close()
+ours.sendall(stream)
+data = ours.recv(4096)
+assert data[:8] == b'QBSa\0\0\0\1' and b'with -o -' in data, data
+assert child.stdout.read() == b''
+assert b'with -o -' in child.stderr.read() and child.wait() == 3
 assert not os.path.exists('a.vma') and not os.path.getsize('out') and not out
 END
