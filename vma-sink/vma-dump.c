@@ -291,7 +291,7 @@ static void send_abort(WireWriter *writer, int fd, const GError *error)
         reason = WIRE_ABORT_CANCELLED;
         io_clear_interrupt();
     }
-    if (io_wait_writable(fd, ABORT_WAIT_MS)) {
+    if (!wire_writer_is_torn(writer) && io_wait_writable(fd, ABORT_WAIT_MS)) {
         wire_writer_abort(writer, reason, message);
     }
 }
@@ -302,11 +302,17 @@ static void explain(const WireWriter *writer, int fd, const BackupInfo *info,
 {
     g_autofree char *failure = NULL;
 
-    if (opt_answer && wire_writer_is_torn(writer) && !io_interrupted(NULL) &&
-        wire_answer_receive(fd, info->uuid, LATE_ANSWER_SECONDS, &failure,
-                            NULL) && failure) {
-        g_clear_error(error);
+    if (!opt_answer || !wire_writer_is_torn(writer) || io_interrupted(NULL) ||
+        !wire_answer_receive(fd, info->uuid, LATE_ANSWER_SECONDS, &failure,
+                             NULL)) {
+        return;
+    }
+    g_clear_error(error);
+    if (failure) {
         set_reader_failed(failure, error);
+    } else {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "the reader says "
+                    "that the backup is stored, and does not have all of it");
     }
 }
 

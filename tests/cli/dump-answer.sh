@@ -91,6 +91,29 @@ ours.close()
 del reader
 end(child, 1, 'the reader of the stream has failed: no space in the middle')
 
+# Also where it neither reads on nor closes then.
+child, ours = start()
+reader = qbs.Reader(ours.makefile('rb', buffering=0))
+reader.read_preamble()
+ours.sendall(answer(reader.uuid, 1, b'no space, and no end'))
+end(child, 1, 'the reader of the stream has failed: no space, and no end')
+
+# What can't be an answer yet: it has not got the end.
+child, ours = start()
+reader = qbs.Reader(ours.makefile('rb', buffering=0))
+reader.read_preamble()
+ours.sendall(answer(reader.uuid, 0))
+end(child, 1, 'the reader says that the backup is stored, and does not have')
+child, ours = start()
+ours.sendall(b'Welcome')
+end(child, 1, 'the reader has sent something back too early')
+
+# That it says nothing any more is no reason not to go on.
+child, ours = start()
+ours.shutdown(socket.SHUT_WR)
+read(ours)
+end(child, 5, 'the reader has ended without an answer')
+
 # It is silent, ends, or talks nonsense.
 unknown = 'it is not known whether the backup is stored: '
 child, ours = start('--answer-timeout=1')
@@ -102,8 +125,8 @@ ours.close()
 end(child, 5, unknown + 'the reader has ended without an answer')
 child, ours = start()
 read(ours)
-ours.sendall(b'HTTP/1.0 200 committed\r\n')
-end(child, 5, unknown + "the reader's answer is damaged")
+ours.sendall(b'ok')
+end(child, 5, unknown + 'what the reader has sent back is no answer')
 child, ours = start()
 read(ours)
 ours.sendall(answer(bytes(16), 0))

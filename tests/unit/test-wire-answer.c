@@ -134,6 +134,26 @@ static void test_nothing_behind_is_read(void)
     close(fds[1]);
 }
 
+/* Nothing more may come, so nothing more is waited for. */
+static void test_wrong_magic_is_told_at_once(void)
+{
+    for (size_t i = 0; i < strlen(WIRE_ANSWER_MAGIC); i++) {
+        char magic[] = WIRE_ANSWER_MAGIC;
+        g_autoptr(GError) error = NULL;
+        char *failure;
+        int fds[2];
+
+        magic[i] ^= 1;
+        g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+        g_assert_true(io_write(fds[1], magic, i + 1, NULL));
+        g_assert_false(wire_answer_receive(fds[0], uuid, 0, &failure, &error));
+        assert_kind(error, BACKUP_ERROR_FAILED);
+        g_assert_nonnull(strstr(error->message, "no answer"));
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
+
 static void test_time_is_limited(void)
 {
     g_autoptr(GError) error = NULL;
@@ -158,6 +178,8 @@ int main(int argc, char **argv)
                     test_message_is_no_text);
     g_test_add_func("/wire-answer/nothing-behind-it-is-read",
                     test_nothing_behind_is_read);
+    g_test_add_func("/wire-answer/wrong-magic-is-told-at-once",
+                    test_wrong_magic_is_told_at_once);
     g_test_add_func("/wire-answer/time-is-limited", test_time_is_limited);
     return g_test_run();
 }

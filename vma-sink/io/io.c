@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -290,6 +291,51 @@ bool io_writev(int fd, struct iovec *iov, int count, GError **error)
         n = writev(fd, iov, count);
         if (n >= 0) {
             iov_discard(&iov, &count, n);
+        } else if (!retry(fd, POLLOUT, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+typedef enum Said { SAID_NOTHING, SAID_SOMETHING, SAID_ALL } Said;
+
+/* An error is left to the next write, which can tell more. */
+static Said hear(int fd)
+{
+    char byte;
+    ssize_t n = recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
+
+    return n > 0 ? SAID_SOMETHING
+                 : n == 0 || (errno != EAGAIN && errno != EINTR)
+                   ? SAID_ALL : SAID_NOTHING;
+}
+
+bool io_send(int fd, struct iovec *iov, int count, GError **error)
+{
+    iov_discard(&iov, &count, 0);
+    while (count > 0) {
+        const struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
+        Said said = hear(fd);
+        struct pollfd pfd = {
+            .fd = fd,
+            .events = POLLOUT | (said == SAID_NOTHING ? POLLIN : 0),
+        };
+        ssize_t n;
+
+        if (io_interrupted(error)) {
+            return false;
+        }
+        if (said == SAID_SOMETHING) {
+            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                        "the reader has sent something back too early");
+            return false;
+        }
+        n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0) {
+            iov_discard(&iov, &count, n);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            poll(&pfd, 1, -1);
         } else if (!retry(fd, POLLOUT, error)) {
             return false;
         }

@@ -45,7 +45,14 @@ bool io_wait_readable(int fd, int stop_fd, unsigned seconds, GError **error);
 bool io_write(int fd, const void *buffer, size_t bytes, GError **error);
 bool io_writev(int fd, struct iovec *iov, int count, GError **error);
 
-/* The same at an offset, in a file or block device. */
+/*
+ * As io_writev(), to a socket whose other side has nothing to say meanwhile: fails
+ * as soon as it says something all the same, which is left to be read.  That it
+ * will say nothing any more is no failure.
+ */
+bool io_send(int fd, struct iovec *iov, int count, GError **error);
+
+/* As io_write() and io_read() at an offset, in a file or block device. */
 bool io_pwrite(int fd, const void *buffer, size_t bytes, uint64_t offset,
                GError **error);
 bool io_pread(int fd, void *buffer, size_t bytes, uint64_t offset, size_t *got,

@@ -124,6 +124,23 @@ static bool read_until(int fd, void *buffer, size_t bytes, int64_t deadline_us,
     return true;
 }
 
+/* What is no answer is told by its first byte that is wrong: none may follow. */
+static bool read_magic(int fd, uint8_t *magic, int64_t deadline_us,
+                       GError **error)
+{
+    for (size_t i = 0; i < strlen(WIRE_ANSWER_MAGIC); i++) {
+        if (!read_until(fd, magic + i, 1, deadline_us, error)) {
+            return false;
+        }
+        if (magic[i] != WIRE_ANSWER_MAGIC[i]) {
+            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                        "what the reader has sent back is no answer");
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool set_damaged(GError **error)
 {
     g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
@@ -141,13 +158,14 @@ bool wire_answer_receive(int fd, const uuid_t uuid, unsigned seconds,
     uint32_t status, bytes, check, wanted;
 
     *failure = NULL;
-    if (!read_until(fd, &answer, sizeof(answer), deadline_us, error)) {
+    if (!read_magic(fd, answer.magic, deadline_us, error) ||
+        !read_until(fd, (char *)&answer + sizeof(answer.magic),
+                    sizeof(answer) - sizeof(answer.magic), deadline_us, error)) {
         return false;
     }
     status = GUINT32_FROM_BE(answer.status);
     bytes = GUINT32_FROM_BE(answer.message_bytes);
-    if (memcmp(answer.magic, WIRE_ANSWER_MAGIC, sizeof(answer.magic)) != 0 ||
-        status > WIRE_ANSWER_FAILED || bytes > sizeof(message) ||
+    if (status > WIRE_ANSWER_FAILED || bytes > sizeof(message) ||
         answer.reserved) {
         return set_damaged(error);
     }

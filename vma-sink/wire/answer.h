@@ -33,7 +33,8 @@ bool wire_answer_send(int fd, const uuid_t uuid, uint32_t status,
  * [A4]: waits for the answer, for SECONDS at most, 0 for any time; reads it,
  * and not a byte more.  True: it is valid; *failure is NULL if the backup is
  * committed, else the consumer's message, which may be empty; to be freed.
- * False with kind FAILED: no or a damaged answer [A5], or a signal (io/io.h).
+ * False with kind FAILED: no or a damaged answer [A5], or a signal (io/io.h);
+ * what does not begin as an answer does is not waited for.
  */
 bool wire_answer_receive(int fd, const uuid_t uuid, unsigned seconds,
                          char **failure, GError **error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Writes a stream.  A record is one writev() of its header and the caller's
- * buffer; the write blocks as long as the reader does not read.
+ * buffer; the write blocks as long as the reader does not read, and says nothing.
  */
 #include "wire/writer.h"
 
@@ -30,18 +30,32 @@ struct WireWriter {
     DeviceTotals devices[BACKUP_DEVICE_IDS];
 };
 
+/* The reader has nothing to say before the last record, but that it failed. */
+static bool write_all(int fd, uint32_t features, struct iovec *iov, int count,
+                      GError **error)
+{
+    if (features & WIRE_FEATURE_ANSWER ? io_send(fd, iov, count, error)
+                                       : io_writev(fd, iov, count, error)) {
+        return true;
+    }
+    g_prefix_error(error, "cannot write the stream: ");
+    return false;
+}
+
 WireWriter *wire_writer_new(int fd, const BackupInfo *info, uint32_t features,
                             GError **error)
 {
     g_autoptr(WireWriter) w = g_new0(WireWriter, 1);
     g_autoptr(GByteArray) preamble = NULL;
+    struct iovec iov;
 
     preamble = wire_preamble_encode(info, features, error);
     if (!preamble) {
         return NULL;
     }
-    if (!io_write(fd, preamble->data, preamble->len, error)) {
-        g_prefix_error(error, "cannot write the stream: ");
+    iov.iov_base = preamble->data;
+    iov.iov_len = preamble->len;
+    if (!write_all(fd, features, &iov, 1, error)) {
         return NULL;
     }
     w->fd = fd;
@@ -73,13 +87,9 @@ static bool write_record(WireWriter *w, WireRecord *h, const void *payload,
     if (io_interrupted(error)) {
         return false;           /* between two records: none is torn */
     }
-    w->torn = !io_writev(w->fd, iov, 2, error);
-    if (w->torn) {
-        g_prefix_error(error, "cannot write the stream: ");
-        return false;
-    }
-    w->records++;
-    return true;
+    w->torn = !write_all(w->fd, w->features, iov, 2, error);
+    w->records += !w->torn;
+    return !w->torn;
 }
 
 static bool write_control(WireWriter *w, uint8_t type, uint8_t device_id,

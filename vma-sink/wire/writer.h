@@ -16,8 +16,9 @@ typedef struct WireWriter WireWriter;
 
 /*
  * Writes the preamble.  INFO and the descriptor are borrowed and must outlive
- * the writer.  FEATURES: WIRE_FEATURE_..., of which ANSWER leaves it to the
- * caller to wait for one.
+ * the writer.  FEATURES: WIRE_FEATURE_..., of which ANSWER takes a socket, and
+ * leaves it to the caller to read one: here every write fails once something of
+ * it is there, as a reader that has answered may never read on.
  */
 WireWriter *wire_writer_new(int fd, const BackupInfo *info, uint32_t features,
                             GError **error);
