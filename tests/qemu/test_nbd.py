@@ -6,14 +6,16 @@ The same promises as for the other method: one point in time, a guest that
 notices nothing, a stream that never passes for more than it is, and nothing left
 behind."""
 
+import argparse
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
 
 from harness import CLUSTER, QmpError, check, disk, equal, pattern
-from unpatched import ROOT, SIZE, Host, qbs
+from unpatched import ROOT, SIZE, Host, fake_agent, qbs
 
 LIMIT = '--fleecing-size=1M'        # which 512 KiB of data do not fit into
 
@@ -513,6 +515,43 @@ def test_fsfreeze(t):
     check(dump.read()['d0'] == data, 'contents')
     check('file systems frozen' in dump.message, dump.message)
     vm.clean()
+
+
+class SnapshotAgent(fake_agent.Agent):
+    """While it freezes somebody puts another image on top of the disk"""
+
+    def __init__(self, vm, log, path):
+        super().__init__(argparse.Namespace(
+            log=log, stale='', frozen=False, times=0, silent_at=None,
+            hang_at=None, die_at=None, refuse=None))
+        self.vm = vm
+        self.image = path + '.qcow2'
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(path)
+        self.listener.listen(1)
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            self.serve(self.listener.accept()[0])
+
+    def cmd_guest_fsfreeze_freeze(self, arguments):
+        self.vm.qmp.cmd('blockdev-snapshot-sync', node_name='d0-node',
+                        snapshot_file=self.image, snapshot_node_name='top')
+        return super().cmd_guest_fsfreeze_freeze(arguments)
+
+
+def test_snapshot_before_the_point_in_time(t):
+    """Where a disk has got another image on top by then the guest writes to
+    that one: no backup is made of what is below."""
+    vm, data = one_disk(t)
+    SnapshotAgent(vm, t.path('agent.log'), t.path('agent'))
+    vm.dump('--fsfreeze', t.path('agent')).fails("disks have changed")
+    check('guest-fsfreeze-thaw' in open(t.path('agent.log')).read(), 'no thaw')
+    check('top' in vm.leftovers()[0], 'no snapshot')
+    vm.nodes = vm.leftovers()[0]
+    guest_writes(vm, data)
+    works(vm)
 
 
 def test_answer(t):

@@ -459,6 +459,36 @@ static bool open_disks(QemuNbd *n, BackupInfo *info, GPtrArray *disks,
     return true;
 }
 
+/*
+ * Between the list and the point in time somebody may have put another image
+ * on top of a disk: then the guest writes to that, and not through our filter.
+ * A node that was chosen by its name is what it was.
+ */
+static bool verify_disks(QemuNbd *n, GError **error)
+{
+    g_autoptr(GPtrArray) now = qemu_disks_list(n->qmp, n->options->devices,
+                                               error);
+    bool same = now && now->len == n->disks->len;
+
+    if (!now) {
+        return false;
+    }
+    for (guint i = 0; same && i < now->len; i++) {
+        const QemuDisk *disk = g_ptr_array_index(n->disks, i);
+        const QemuDisk *found = g_ptr_array_index(now, i);
+        g_autofree char *filter = qemu_claim_name(n->claim, QEMU_FILTER, i);
+
+        same = strcmp(found->node, filter) == 0 ||
+               strcmp(found->node, disk->node) == 0;
+    }
+    if (!same) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "the guest's disks have changed while the backup was "
+                    "started");
+    }
+    return same;
+}
+
 static bool prepare_bitmaps(QemuNbd *n, GError **error)
 {
     const char *name = n->options->bitmap;
@@ -496,7 +526,7 @@ bool qemu_nbd_start(QemuNbd *n, BackupInfo *info, GPtrArray *disks,
     n->disks = qemu_disks_list(n->qmp, o->devices, error);
     return n->disks && prepare_bitmaps(n, error) && add_images(n, error) &&
            start_server(n, error) &&
-           set_point_in_time(n, info, error) &&
+           set_point_in_time(n, info, error) && verify_disks(n, error) &&
            open_disks(n, info, disks, error);
 }
 
