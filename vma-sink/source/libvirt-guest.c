@@ -310,6 +310,7 @@ typedef struct Manner {
     unsigned flags;
     unsigned seconds;           /* 0: any */
     bool once;                  /* not again, once it may have been heard */
+    bool own_time;              /* the owner's deadline is not for it */
     Question **given_up;        /* NULL: nobody needs its end */
 } Manner;
 
@@ -319,7 +320,7 @@ static int64_t limit_us(const LibvirtGuest *g, const Manner *m, bool owner)
     int64_t until_us = seconds > 0 ? g_get_monotonic_time() +
                        seconds * G_USEC_PER_SEC : 0;
 
-    if (owner && g->deadline_us > 0 &&
+    if (owner && !m->own_time && g->deadline_us > 0 &&
         (until_us == 0 || g->deadline_us < until_us)) {
         return g->deadline_us;
     }
@@ -670,7 +671,9 @@ static bool ask_thaw(Question *q)
 
 bool libvirt_guest_thaw(LibvirtGuest *g, unsigned seconds, GError **error)
 {
-    const Manner manner = { .ask = ask_thaw, .seconds = seconds };
+    const Manner manner = {
+        .ask = ask_thaw, .seconds = seconds, .own_time = true,
+    };
     g_autoptr(Question) q = question(g, &manner, error);
 
     return q != NULL;

@@ -39,7 +39,8 @@ bool libvirt_guest_is_system(const LibvirtGuest *guest);
 
 /*
  * From now on, in the thread that has opened it, all questions together may
- * take so long, beside their own limits; 0: for ever.
+ * take so long, beside their own limits; 0: for ever.  A thaw has its own limit
+ * alone.
  */
 void libvirt_guest_set_deadline(LibvirtGuest *guest, unsigned seconds);
 
