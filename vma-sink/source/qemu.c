@@ -497,7 +497,14 @@ static bool conclude(Backup *b, GError **error)
 
     if (strcmp(b->end_state, "done") == 0) {
         *b->options->done = true;
-        return true;
+        if (!b->late) {
+            return true;
+        }
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "the backup is complete, but QEMU took so long to start it "
+                    "that the guest's file systems may not have been frozen "
+                    "any more");
+        return false;
     }
     if (strcmp(b->end_state, "cancelled") == 0 && !b->interrupted &&
         !b->late) {
