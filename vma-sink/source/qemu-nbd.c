@@ -352,28 +352,35 @@ static JsonObject *encode_action(QemuNbd *n, unsigned index)
     return action;
 }
 
-static JsonObject *encode_transaction(QemuNbd *n)
+static JsonObject *encode_transaction(QemuNbd *n, GError **error)
 {
     JsonObject *arguments = json_object_new();
     JsonArray *actions = json_array_new();
 
+    json_object_set_array_member(arguments, "actions", actions);
+    if (!qemu_bitmaps_hold(n->qmp, n->claim, n->disks, actions, error)) {
+        json_object_unref(arguments);
+        return NULL;
+    }
     if (n->bitmaps) {
         qemu_bitmaps_add_actions(n->bitmaps, actions);
     }
     for (guint i = 0; i < n->disks->len; i++) {
         json_array_add_object_element(actions, encode_action(n, i));
     }
-    json_object_set_array_member(arguments, "actions", actions);
     return arguments;
 }
 
 /* Nothing waits without a limit in a moment that the guest spends frozen. */
 static bool set_point_in_time(QemuNbd *n, BackupInfo *info, GError **error)
 {
-    g_autoptr(JsonObject) arguments = encode_transaction(n);
+    g_autoptr(JsonObject) arguments = encode_transaction(n, error);
     struct timespec now;
     bool ok;
 
+    if (!arguments) {
+        return false;
+    }
     if (!freeze_start(n->freeze, error)) {
         note_interruption(n);
         freeze_thaw(n->freeze);
