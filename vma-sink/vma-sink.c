@@ -228,8 +228,8 @@ static bool find_answer_fd(const WireReader *reader, GError **error)
                                archive ? NULL : error);
     if (archive) {
         backup_error_set_damaged(error, "the producer asks for an answer, and "
-                                 "with -o - it is not known whether the archive "
-                                 "is stored");
+                                 "with -o - it is not known whether the "
+                                 "archive is stored");
         return false;
     }
     return answer_fd >= 0;

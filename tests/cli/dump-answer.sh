@@ -114,6 +114,11 @@ ours.shutdown(socket.SHUT_WR)
 read(ours)
 end(child, 5, 'the reader has ended without an answer')
 
+# But that it reads nothing any more is one.
+child, ours = start()
+ours.shutdown(socket.SHUT_RD)
+end(child, 1, 'the reader has ended, see its message')
+
 # It is silent, ends, or talks nonsense.
 unknown = 'it is not known whether the backup is stored: '
 child, ours = start('--answer-timeout=1')

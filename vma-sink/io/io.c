@@ -20,6 +20,7 @@
 /* Most that the kernel moves in one call; larger requests are cut to it. */
 #define MAX_TRANSFER_BYTES ((size_t)1 << 30)
 #define PIPE_BYTES (1 << 20)
+#define SEND_AGAIN_MS 1000
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 
@@ -298,44 +299,38 @@ bool io_writev(int fd, struct iovec *iov, int count, GError **error)
     return true;
 }
 
-typedef enum Said { SAID_NOTHING, SAID_SOMETHING, SAID_ALL } Said;
-
-/* An error is left to the next write, which can tell more. */
-static Said hear(int fd)
-{
-    char byte;
-    ssize_t n = recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
-
-    return n > 0 ? SAID_SOMETHING
-                 : n == 0 || (errno != EAGAIN && errno != EINTR)
-                   ? SAID_ALL : SAID_NOTHING;
-}
-
+/*
+ * An error that is told to who reads is not told again, so it is taken as ours.
+ * One whose other side has only shut down its reading does not end a poll.
+ */
 bool io_send(int fd, struct iovec *iov, int count, GError **error)
 {
     iov_discard(&iov, &count, 0);
     while (count > 0) {
         const struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
-        Said said = hear(fd);
-        struct pollfd pfd = {
-            .fd = fd,
-            .events = POLLOUT | (said == SAID_NOTHING ? POLLIN : 0),
-        };
-        ssize_t n;
+        struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+        ssize_t heard, n = -1;
+        char byte;
 
         if (io_interrupted(error)) {
             return false;
         }
-        if (said == SAID_SOMETHING) {
+        heard = recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
+        if (heard > 0) {
             g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
                         "the reader has sent something back too early");
             return false;
         }
-        n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (heard < 0) {
+            pfd.events |= POLLIN;
+        }
+        if (heard == 0 || errno == EAGAIN) {
+            n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        }
         if (n >= 0) {
             iov_discard(&iov, &count, n);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            poll(&pfd, 1, -1);
+        } else if (errno == EAGAIN) {
+            poll(&pfd, 1, SEND_AGAIN_MS);
         } else if (!retry(fd, POLLOUT, error)) {
             return false;
         }

@@ -46,9 +46,9 @@ bool io_write(int fd, const void *buffer, size_t bytes, GError **error);
 bool io_writev(int fd, struct iovec *iov, int count, GError **error);
 
 /*
- * As io_writev(), to a socket whose other side has nothing to say meanwhile: fails
- * as soon as it says something all the same, which is left to be read.  That it
- * will say nothing any more is no failure.
+ * As io_writev(), to a socket whose other side has nothing to say meanwhile:
+ * fails as soon as it says something all the same, which is left to be read.
+ * That it will say nothing any more is no failure.
  */
 bool io_send(int fd, struct iovec *iov, int count, GError **error);
 

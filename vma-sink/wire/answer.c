@@ -160,7 +160,8 @@ bool wire_answer_receive(int fd, const uuid_t uuid, unsigned seconds,
     *failure = NULL;
     if (!read_magic(fd, answer.magic, deadline_us, error) ||
         !read_until(fd, (char *)&answer + sizeof(answer.magic),
-                    sizeof(answer) - sizeof(answer.magic), deadline_us, error)) {
+                    sizeof(answer) - sizeof(answer.magic), deadline_us,
+                    error)) {
         return false;
     }
     status = GUINT32_FROM_BE(answer.status);
