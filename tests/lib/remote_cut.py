@@ -130,17 +130,28 @@ class Relay:
         return True
 
 
-def children(parent):
-    result = []
+def processes():
+    """(pid, parent's pid, name) of each that has not ended"""
     for pid in filter(str.isdigit, os.listdir('/proc')):
         try:
             with open('/proc/%s/stat' % pid, encoding='latin-1') as file:
                 name, rest = file.read().split('(', 1)[1].rsplit(')', 1)
         except OSError:
             continue
-        if int(rest.split()[1]) == parent:
-            result.append((int(pid), name))
-    return result
+        state, parent = rest.split()[:2]
+        if state != 'Z':
+            yield int(pid), int(parent), name
+
+
+def children(parent):
+    return [(pid, name) for pid, its, name in processes() if its == parent]
+
+
+def sshd_processes():
+    """Of any sshd.  Where one was killed, its child has another parent, and
+    its name still, until it becomes the command."""
+    return {pid for pid, _parent, name in processes()
+            if name.startswith('sshd')}
 
 
 def kill_sshd():
@@ -166,6 +177,7 @@ class Run:
     """With --to, or every third time by a pipe, of which ssh tells the end."""
 
     def __init__(self, number, relay):
+        self.others = sshd_processes()
         self.pipe = number % 3 == 2
         self.name = 'store/%d.vma%s' % (number, '.zst' if number % 3 else '')
         self.code_file = self.name + '.code'
@@ -216,7 +228,7 @@ class Run:
         # Only now the host has heard of it all.  What serves the connection ends
         # after it has started the command, and a command may outlive that.
         deadline = time.monotonic() + SETTLE_SECONDS
-        while children(int(os.environ['SSHD_PID'])) or self.sink_runs():
+        while sshd_processes() - self.others or self.sink_runs():
             assert time.monotonic() < deadline, 'the host does not end'
             time.sleep(0.05)
         code = None
