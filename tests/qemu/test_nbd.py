@@ -16,7 +16,9 @@ import time
 
 from during import job
 from harness import CLUSTER, QmpError, check, disk, equal, pattern
-from unpatched import ROOT, SIZE, Host, fake_agent, qbs
+from unpatched import ROOT, SIZE, Host, qbs
+
+import fake_agent       # found where unpatched looks
 
 LIMIT = '--fleecing-size=1M'        # which 512 KiB of data do not fit into
 

@@ -18,7 +18,6 @@ from harness import check, equal
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..')
 sys.path.insert(0, os.path.join(ROOT, 'tests/lib'))
-import fake_agent       # noqa: E402  pylint: disable=wrong-import-position
 import qbs      # noqa: E402  pylint: disable=wrong-import-position
 
 DUMP = os.environ.get('VMA_DUMP') or os.path.join(
