@@ -32,6 +32,11 @@ B=${B:-$ROOT/build}
 PROGRAM=${1:?usage: first-use.sh FOLDER}/qemu-system-x86_64
 T=$(mktemp -d)
 cleanup() {
+    # What the user has left running in the background is ended as by a user.
+    # shellcheck disable=SC2016 # for that shell
+    [ -z "${USER_SHELL_PID:-}" ] ||
+        printf 'kill $(jobs -p)\nwait\nexit\n' >&"${USER_SHELL[1]}"
+    wait "${USER_SHELL_PID:-}" 2> /dev/null
     # shellcheck disable=SC2046 # a list of process ids
     kill $(jobs -p) 2> /dev/null
     wait
