@@ -99,6 +99,8 @@ void io_catch_signals(void)
     /* Both have an error of their own, EPIPE and EFBIG. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    /* Ignored, as some parents leave it, it would drop the children's codes. */
+    signal(SIGCHLD, SIG_DFL);
 }
 
 void io_release_signals(void)

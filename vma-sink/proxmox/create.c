@@ -177,7 +177,7 @@ static bool spawn(const GPtrArray *argv, int fd_in, int fd_out, GPid *pid,
 static int wait_for(GPid pid)
 {
     bool told = false;
-    int status = 0;
+    int status = -1;            /* of no end that there is */
 
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
         if (!told && io_interrupted(NULL)) {

@@ -166,7 +166,7 @@ const char *proxmox_server_uri(const ProxmoxServer *s)
 /* Its status; it closes the image when it is asked to end, too. */
 static int end(ProxmoxServer *s)
 {
-    int status = 0;
+    int status = -1;            /* of no end that there is */
 
     kill(s->pid, SIGTERM);
     while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR) {

@@ -170,7 +170,7 @@ static bool run_with_socket(char **argv, const char *path, GError **error)
                         G_SPAWN_CHILD_INHERITS_STDIN |
                         G_SPAWN_LEAVE_DESCRIPTORS_OPEN;
     bool told = false;
-    int status;
+    int status = -1;            /* of no end that there is */
     GPid pid;
 
     if (!g_spawn_async(NULL, argv, NULL, flags, set_up_child, NULL, &pid,
