@@ -14,7 +14,6 @@ import subprocess
 import threading
 import time
 
-from during import job
 from harness import CLUSTER, QmpError, check, disk, equal, pattern
 from unpatched import ROOT, SIZE, Host, qbs
 
@@ -555,33 +554,6 @@ def test_snapshot_before_the_point_in_time(t):
     vm.nodes = vm.leftovers()[0]
     guest_writes(vm, data)
     works(vm)
-
-
-def test_snapshot_load_below_during(t):
-    """An image below the node that is backed up is not reverted meanwhile to an
-    internal snapshot; and nothing of that stays, also after a kill."""
-    data = pattern(SIZE)
-    t.img('convert', '-O', 'qcow2', t.raw('a', data), t.path('b'))
-    vm = Host(t, '-object', 'throttle-group,id=tg', '-blockdev',
-              'driver=throttle,node-name=d0-node,throttle-group=tg,'
-              'file.driver=qcow2,file.node-name=image,'
-              'file.file.driver=file,file.file.filename=' + t.path('b'),
-              '-device', 'virtio-blk-pci,id=d0,drive=d0-node')
-    names = {'vmstate': 'image', 'devices': ['image']}
-    equal(job(vm, 'snapshot-save', tag='x', **names), None, 'snapshot-save')
-    guest_writes(vm, data)
-    killed = vm.dump().start()
-    killed.process.kill()
-    killed.wait()
-    dump = vm.dump().start()
-    equal(len(bitmaps(vm, 'image')), 1, 'bitmaps')
-    error = job(vm, 'snapshot-load', tag='x', **names)
-    check(error and 'dirty bitmaps' in error, 'snapshot-load: %r' % error)
-    check(dump.read()['d0'] == b'\7' * SIZE, 'contents')
-    vm.clean()
-    equal(bitmaps(vm, 'image'), {}, 'bitmaps')
-    equal(job(vm, 'snapshot-load', tag='x', **names), None, 'snapshot-load')
-    check(vm.dump().start().read()['d0'] == data, 'the next backup')
 
 
 def test_answer(t):

@@ -51,14 +51,6 @@ int64_t json_lines_get_int(JsonObject *object, const char *name)
            ? json_node_get_int(node) : 0;
 }
 
-bool json_lines_get_bool(JsonObject *object, const char *name)
-{
-    JsonNode *node = json_object_get_member(object, name);
-
-    return node && json_node_get_value_type(node) == G_TYPE_BOOLEAN &&
-           json_node_get_boolean(node);
-}
-
 JsonObject *json_lines_get_object(JsonObject *object, const char *name)
 {
     JsonNode *node = json_object_get_member(object, name);

@@ -75,10 +75,9 @@ JsonNode *json_lines_get_result(JsonLines *lines, JsonObject *answer,
 void json_lines_set_nonsense(JsonLines *lines, GError **error,
                              const char *what);
 
-/* Members; NULL, 0 or false where they are absent or of another type. */
+/* Members; NULL or 0 where they are absent or of another type. */
 const char *json_lines_get_string(JsonObject *object, const char *name);
 int64_t json_lines_get_int(JsonObject *object, const char *name);
-bool json_lines_get_bool(JsonObject *object, const char *name);
 JsonObject *json_lines_get_object(JsonObject *object, const char *name);
 
 #endif /* SOURCE_JSON_LINES_H */

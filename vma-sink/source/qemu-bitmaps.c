@@ -13,8 +13,6 @@
 #include "cli/cli.h"
 #include "source/qemu-disks.h"
 
-#define HOLD_BYTES ((int64_t)1 << 30)
-
 struct QemuBitmaps {
     /* Set at creation, never changed. */
     Qmp *qmp;
@@ -88,19 +86,14 @@ static bool can_store(JsonObject *node)
                              "0.10") != 0;
 }
 
-static JsonNode *query_nodes(Qmp *qmp, GError **error)
-{
-    JsonObject *arguments = json_object_new();
-
-    json_object_set_boolean_member(arguments, "flat", true);
-    return qmp_query(qmp, "query-named-block-nodes", arguments, error);
-}
-
 static bool learn(QemuBitmaps *b, GError **error)
 {
-    g_autoptr(JsonNode) answer = query_nodes(b->qmp, error);
+    JsonObject *arguments = json_object_new();
+    g_autoptr(JsonNode) answer = NULL;
     JsonArray *nodes;
 
+    json_object_set_boolean_member(arguments, "flat", true);
+    answer = qmp_query(b->qmp, "query-named-block-nodes", arguments, error);
     if (!answer) {
         return false;
     }
@@ -188,52 +181,6 @@ static void remove_bitmap(JsonArray *actions, const char *node,
 {
     add_action(actions, "block-dirty-bitmap-remove",
                qmp_strings("node", node, "name", name, NULL));
-}
-
-/* The largest granularity, and not in use: it takes no memory or time. */
-static void make_hold(JsonArray *actions, const char *node, const char *name)
-{
-    JsonObject *data = qmp_strings("node", node, "name", name, NULL);
-
-    json_object_set_int_member(data, "granularity", HOLD_BYTES);
-    json_object_set_boolean_member(data, "disabled", true);
-    add_action(actions, "block-dirty-bitmap-add", data);
-}
-
-static bool is_disk(GPtrArray *disks, const char *node)
-{
-    for (guint i = 0; i < disks->len; i++) {
-        const QemuDisk *disk = g_ptr_array_index(disks, i);
-
-        if (strcmp(disk->node, node) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool qemu_bitmaps_hold(Qmp *qmp, const QemuClaim *claim, GPtrArray *disks,
-                       JsonArray *actions, GError **error)
-{
-    g_autoptr(JsonNode) answer = query_nodes(qmp, error);
-    JsonArray *nodes = answer && JSON_NODE_HOLDS_ARRAY(answer)
-                       ? json_node_get_array(answer) : NULL;
-
-    for (guint i = 0; nodes && i < json_array_get_length(nodes); i++) {
-        JsonNode *element = json_array_get_element(nodes, i);
-        JsonObject *object = JSON_NODE_HOLDS_OBJECT(element)
-                             ? json_node_get_object(element) : NULL;
-        const char *node = object ? json_lines_get_string(object, "node-name")
-                                  : NULL;
-        g_autofree char *name = qemu_claim_name(claim, QEMU_HOLD, i);
-
-        if (node && !qemu_claim_is_ours(node) && !is_disk(disks, node) &&
-            !json_lines_get_bool(object, "ro") &&
-            g_strcmp0(json_lines_get_string(object, "drv"), "qcow2") == 0) {
-            make_hold(actions, node, name);
-        }
-    }
-    return answer != NULL;
 }
 
 void qemu_bitmaps_add_actions(const QemuBitmaps *b, JsonArray *actions)

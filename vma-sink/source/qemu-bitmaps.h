@@ -33,16 +33,6 @@ QemuBitmaps *qemu_bitmaps_new(Qmp *qmp, const QemuClaim *claim,
 void qemu_bitmaps_free(QemuBitmaps *bitmaps);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QemuBitmaps, qemu_bitmaps_free)
 
-/*
- * Adds to ACTIONS, for the transaction that sets the point in time, what keeps
- * an internal snapshot from being loaded into an image below one of DISKS, which
- * would change the disk past our filter.  What is below which disk QEMU does not
- * tell, so it is every writable qcow2 node; the disks' own have a bitmap of the
- * job.  qemu_claim_release() removes it all.
- */
-bool qemu_bitmaps_hold(Qmp *qmp, const QemuClaim *claim, GPtrArray *disks,
-                       JsonArray *actions, GError **error);
-
 /* What makes them, for the transaction that sets the point in time. */
 void qemu_bitmaps_add_actions(const QemuBitmaps *bitmaps, JsonArray *actions);
 

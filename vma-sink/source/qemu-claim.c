@@ -278,7 +278,7 @@ static bool remove_sets(QemuClaim *c, GError **refusal, GError **error)
     return node != NULL;
 }
 
-/* Those of a node that are an earlier run's, and all that only hold it. */
+/* Those of a node that are an earlier run's. */
 static bool remove_bitmaps_of(QemuClaim *c, JsonObject *node, GError **refusal,
                               GError **error)
 {
@@ -294,9 +294,8 @@ static bool remove_bitmaps_of(QemuClaim *c, JsonObject *node, GError **refusal,
             ? json_lines_get_string(json_node_get_object(bitmap), "name")
             : NULL;
 
-        if ((owns(c, QEMU_HOLD, called) ||
-             (owns(c, QEMU_BITMAP, called) &&
-              !qemu_claim_index(c, QEMU_BITMAP, called, &index))) &&
+        if (owns(c, QEMU_BITMAP, called) &&
+            !qemu_claim_index(c, QEMU_BITMAP, called, &index) &&
             !ask(c, "block-dirty-bitmap-remove",
                  qmp_strings("node", name, "name", called, NULL), refusal,
                  error)) {

@@ -29,7 +29,6 @@ typedef enum QemuKind {
     QEMU_FILE = 'f',
     QEMU_SERVER = 'm',          /* the NBD server's mark */
     QEMU_BITMAP = 'b',          /* a dirty bitmap, see below */
-    QEMU_HOLD = 'h',            /* one that only has to be there */
 } QemuKind;
 
 typedef struct QemuClaim QemuClaim;

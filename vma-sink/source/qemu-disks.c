@@ -36,6 +36,14 @@ static void qemu_disk_free(QemuDisk *disk)
     g_free(disk);
 }
 
+static bool get_bool(JsonObject *object, const char *name)
+{
+    JsonNode *node = json_object_get_member(object, name);
+
+    return node && json_node_get_value_type(node) == G_TYPE_BOOLEAN &&
+           json_node_get_boolean(node);
+}
+
 /* The id by which a user knows a device, which may be that of an ancestor. */
 static char *device_id(const char *path)
 {
@@ -55,7 +63,7 @@ static void parse_node(Drive *drive, JsonObject *info)
     JsonObject *image = json_lines_get_object(info, "image");
 
     drive->node = json_lines_get_string(info, "node-name");
-    drive->read_only = json_lines_get_bool(info, "ro");
+    drive->read_only = get_bool(info, "ro");
     drive->size_bytes = image ? json_lines_get_int(image, "virtual-size") : 0;
 }
 

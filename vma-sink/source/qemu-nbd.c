@@ -352,35 +352,28 @@ static JsonObject *encode_action(QemuNbd *n, unsigned index)
     return action;
 }
 
-static JsonObject *encode_transaction(QemuNbd *n, GError **error)
+static JsonObject *encode_transaction(QemuNbd *n)
 {
     JsonObject *arguments = json_object_new();
     JsonArray *actions = json_array_new();
 
-    json_object_set_array_member(arguments, "actions", actions);
-    if (!qemu_bitmaps_hold(n->qmp, n->claim, n->disks, actions, error)) {
-        json_object_unref(arguments);
-        return NULL;
-    }
     if (n->bitmaps) {
         qemu_bitmaps_add_actions(n->bitmaps, actions);
     }
     for (guint i = 0; i < n->disks->len; i++) {
         json_array_add_object_element(actions, encode_action(n, i));
     }
+    json_object_set_array_member(arguments, "actions", actions);
     return arguments;
 }
 
 /* Nothing waits without a limit in a moment that the guest spends frozen. */
 static bool set_point_in_time(QemuNbd *n, BackupInfo *info, GError **error)
 {
-    g_autoptr(JsonObject) arguments = encode_transaction(n, error);
+    g_autoptr(JsonObject) arguments = encode_transaction(n);
     struct timespec now;
     bool ok;
 
-    if (!arguments) {
-        return false;
-    }
     if (!freeze_start(n->freeze, error)) {
         note_interruption(n);
         freeze_thaw(n->freeze);
@@ -466,34 +459,43 @@ static bool open_disks(QemuNbd *n, BackupInfo *info, GPtrArray *disks,
     return true;
 }
 
+/* Whether a device's root node is our filter of a disk, or still the disk's. */
+static bool is_on_top(const QemuNbd *n, guint index, GPtrArray *now)
+{
+    const QemuDisk *disk = g_ptr_array_index(n->disks, index);
+    g_autofree char *filter = qemu_claim_name(n->claim, QEMU_FILTER, index);
+
+    for (guint i = 0; i < now->len; i++) {
+        const QemuDisk *found = g_ptr_array_index(now, i);
+
+        if (strcmp(found->node, filter) == 0 ||
+            strcmp(found->node, disk->node) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * Between the list and the point in time somebody may have put another image
  * on top of a disk: then the guest writes to that, and not through our filter.
- * A node that was chosen by its name is what it was.
+ * A node that was chosen by its name is what it was, and a disk that has come
+ * meanwhile is for the next backup.
  */
 static bool verify_disks(QemuNbd *n, GError **error)
 {
     g_autoptr(GPtrArray) now = qemu_disks_list(n->qmp, n->options->devices,
                                                error);
-    bool same = now && now->len == n->disks->len;
 
-    if (!now) {
-        return false;
+    for (guint i = 0; now && i < n->disks->len; i++) {
+        if (!is_on_top(n, i, now)) {
+            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                        "the guest's disks have changed while the backup was "
+                        "started");
+            return false;
+        }
     }
-    for (guint i = 0; same && i < now->len; i++) {
-        const QemuDisk *disk = g_ptr_array_index(n->disks, i);
-        const QemuDisk *found = g_ptr_array_index(now, i);
-        g_autofree char *filter = qemu_claim_name(n->claim, QEMU_FILTER, i);
-
-        same = strcmp(found->node, filter) == 0 ||
-               strcmp(found->node, disk->node) == 0;
-    }
-    if (!same) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "the guest's disks have changed while the backup was "
-                    "started");
-    }
-    return same;
+    return now != NULL;
 }
 
 static bool prepare_bitmaps(QemuNbd *n, GError **error)
