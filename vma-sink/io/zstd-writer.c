@@ -147,8 +147,8 @@ static bool set_no_memory(GError **error)
 }
 
 /*
- * From level 9 on libzstd's tables take 8 to 60 MiB a thread.  Smaller ones do for
- * frames of a few MiB: some 7 MiB, for 0.1 to 0.3 % of the archive's size up to
+ * From level 9 on libzstd's tables take 12 to 65 MiB a thread.  Smaller ones do
+ * for frames of a few MiB: some 8 MiB, for 0.1 to 0.3 % of the archive's size up to
  * level 12, and 0.5 to 0.7 % above, where a tree stands in for rows.
  */
 static void limit_tables(ZSTD_CCtx *context, int level)
