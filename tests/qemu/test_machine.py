@@ -4,6 +4,7 @@ and migrated, and writes a lot; and many backups of one machine."""
 
 import json
 import os
+import subprocess
 import time
 
 from during import (SIZE, SLACK, SLOW, TIMEOUT, clean, goes_on, incomplete,
@@ -89,6 +90,33 @@ def test_migrate_to_machine_during(t):
     equal(wait_migration(vm), 'completed', 'migration')
     wait_event(second, 'RESUME')
     check(second.whole_backup().device('d0').image == data, 'the next backup')
+
+
+def test_migrate_unused_during(t):
+    """The same with a disk that no device uses, in a migration that takes
+    bitmaps along.  Ours is of a disk that is larger than what a migration can
+    count the sectors of: it must neither hang nor end QEMU."""
+    t.img('create', '-q', '-f', 'qcow2', t.path('a'), str(2560 << 30))
+    t.qemu_io('qcow2', t.path('a'), 'write -q -P 1 0 16M')
+    vm = t.machine('-blockdev', 'driver=qcow2,node-name=d0,file.driver=file,'
+                   'file.node-name=d0-file,file.filename=' + t.path('a'))
+    vm.qmp.cmd('migrate-set-capabilities', capabilities=[
+        {'capability': 'dirty-bitmaps', 'state': True}])
+    before = vm.leftovers()
+    source = vm.to_pipe(devlist='d0', speed=SLOW)
+    reader = subprocess.Popen('cat', stdin=source, stdout=subprocess.DEVNULL)
+    source.close()
+    for _ in range(2):
+        vm.qmp.cmd('migrate', uri='exec:cat > ' + t.path('state'))
+        equal(wait_migration(vm), 'failed', 'migration')
+    equal(vm.qmp.cmd('query-status')['running'], True, 'running')
+    equal(vm.status()['status'], 'active', 'status')
+    vm.qmp.cmd('backup-cancel')
+    vm.end('cancelled')
+    equal(reader.wait(10), 0, 'reader')
+    equal(vm.leftovers(), before, 'nodes, jobs, descriptors')
+    vm.qmp.cmd('migrate', uri='exec:cat > ' + t.path('state'))
+    equal(wait_migration(vm), 'completed', 'migration')
 
 
 def test_not_our_disks(t):
