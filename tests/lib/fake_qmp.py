@@ -46,6 +46,7 @@ class Monitor:
         self.jobs = {}          # id: status
         self.exports = []
         self.server = 0         # its process
+        self.refusals = options.refuse_times
 
     def send(self, message):
         self.client.sendall(json.dumps(message).encode() + b'\r\n')
@@ -234,12 +235,17 @@ class Monitor:
         if name in self.options.missing.split(','):
             raise CommandError('The command %s has not been found' % name,
                                'CommandNotFound')
-        if name == self.options.refuse:
+        if name == self.options.refuse and self.refusals:
+            self.refusals -= 1
             raise CommandError(self.options.errmsg)
         return getattr(self, 'cmd_' + name.replace('-', '_'))(
             message.get('arguments', {}))
 
     def run(self):
+        if self.options.predecessor:
+            self.send({'event': 'RESUME'})
+            self.send({'return': {}, 'id': 7})
+            self.send({'error': {'class': 'GenericError', 'desc': 'old'}})
         major, minor = map(int, self.options.version.split('.'))
         self.send({'QMP': {'version': {'qemu': {'major': major, 'minor': minor}},
                            'capabilities':
@@ -277,6 +283,7 @@ def main():
     parser.add_argument('--errmsg', default='some reason')
     parser.add_argument('--missing', default='', help='commands, by commas')
     parser.add_argument('--refuse', help='a command that fails')
+    parser.add_argument('--refuse-times', type=int, default=-1)
     parser.add_argument('--die-at', help='close when this command comes')
     parser.add_argument('--garbage', help='do not close but send this')
     parser.add_argument('--hang-at', help='a command answered late; with :m '
@@ -285,6 +292,8 @@ def main():
     parser.add_argument('--stubborn', action='store_true',
                         help='do not obey backup-cancel')
     parser.add_argument('--silent', action='store_true', help='do not greet')
+    parser.add_argument('--predecessor', action='store_true',
+                        help="answer another client's commands, then greet")
     parser.add_argument('--version', default='0.0')
     parser.add_argument('--nbd', default='', help='options of fake_nbd.py, '
                         'and FILE')

@@ -319,8 +319,13 @@ static bool start_server(QemuNbd *n, GError **error)
         }
         return false;
     }
+    /*
+     * QEMU's I/O thread may close the descriptor, with those of a client before
+     * us that was killed in this very command.  The next one stays.
+     */
     ok = insist(n, "blockdev-add", encode_null(n, QEMU_SERVER, 0, 0), -1,
-                &local) && run_server(n, fd, &local);
+                &local) &&
+         (run_server(n, fd, NULL) || run_server(n, fd, &local));
     close(fd);
     if (ok && !n->interrupted) {
         return true;

@@ -179,22 +179,52 @@ static void note_version(Qmp *q, JsonObject *greeting)
     }
 }
 
+/*
+ * What QEMU still has to say to the client before us, if that one was killed,
+ * may come before the greeting.
+ */
+static bool is_for_another(JsonObject *message)
+{
+    return json_object_has_member(message, "return") ||
+           json_object_has_member(message, "error") ||
+           json_object_has_member(message, "event");
+}
+
+/* Returns: the first message that is for us, NULL on error */
+static JsonObject *receive_first(Qmp *q, const char *path, unsigned seconds,
+                                 GError **error)
+{
+    int64_t end = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
+
+    while (true) {
+        int64_t left = MAX(end - g_get_monotonic_time(), 0);
+        g_autoptr(JsonObject) message = NULL;
+
+        if (!json_lines_poll(q->lines, left / 1000, &message, error)) {
+            return NULL;
+        }
+        if (!message) {
+            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                        "monitor '%s' has not greeted within %u s: it is in "
+                        "use by another client (start QEMU with one more "
+                        "-qmp), or is not a QMP monitor", path, seconds);
+            return NULL;
+        }
+        if (left == 0 || !is_for_another(message)) {
+            return g_steal_pointer(&message);
+        }
+    }
+}
+
 static bool receive_greeting(Qmp *q, const char *path, unsigned seconds,
                              GError **error)
 {
-    g_autoptr(JsonObject) message = NULL;
+    g_autoptr(JsonObject) message = receive_first(q, path, seconds, error);
     JsonObject *greeting;
     JsonNode *capabilities;
     JsonArray *array;
 
-    if (!json_lines_poll(q->lines, seconds * 1000, &message, error)) {
-        return false;
-    }
     if (!message) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "monitor '%s' has not greeted within %u s: it is in use by "
-                    "another client (start QEMU with one more -qmp), or is "
-                    "not a QMP monitor", path, seconds);
         return false;
     }
     greeting = json_lines_get_object(message, "QMP");
