@@ -74,6 +74,16 @@ def refused(text, function, *args, **kwargs):
         raise Failure('no error, expected: ' + text)
 
 
+def wait_migration(vm):
+    deadline = time.monotonic() + 20
+    while True:
+        status = vm.qmp.cmd('query-migrate').get('status')
+        if status in ('completed', 'failed'):
+            return status
+        check(time.monotonic() < deadline, 'the migration does not end')
+        time.sleep(0.02)
+
+
 def wait_event(vm, name, count=1):
     deadline = time.monotonic() + 10
     while sum(event['event'] == name for event in vm.qmp.events) < count:

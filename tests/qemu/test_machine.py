@@ -8,7 +8,8 @@ import subprocess
 import time
 
 from during import (SIZE, SLACK, SLOW, TIMEOUT, clean, goes_on, incomplete,
-                    one_disk, refused, to_small_pipe, wait_event)
+                    one_disk, refused, to_small_pipe, wait_event,
+                    wait_migration)
 from harness import CLUSTER, Reader, check, disk, equal, pattern
 
 
@@ -38,16 +39,6 @@ def test_reset_during(t):
         vm.qmp.cmd('system_reset')
         vm.io('d0', 'write -P 1 1M 1M')
     goes_on(vm, reader, data)
-
-
-def wait_migration(vm):
-    deadline = time.monotonic() + 20
-    while True:
-        status = vm.qmp.cmd('query-migrate').get('status')
-        if status in ('completed', 'failed'):
-            return status
-        check(time.monotonic() < deadline, 'the migration does not end')
-        time.sleep(0.02)
 
 
 def test_migrate_to_file_during(t):

@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 
+from during import wait_migration
 from harness import CLUSTER, QmpError, check, disk, equal, pattern
 from unpatched import ROOT, SIZE, Host, qbs
 
@@ -435,6 +436,45 @@ def test_reset_stop_and_resize(t):
     vm.clean()
     vm.qmp.cmd('system_reset')
     works(vm)
+
+
+def test_migrated(t):
+    """A migration fails, also of a disk that no device uses, which nobody may
+    write to elsewhere; the guest and the backup go on, and afterwards it can be
+    migrated."""
+    data = pattern(8 << 20)
+    vm = Host(t, *disk('d0', t.raw('a', data)),
+              '-blockdev', 'driver=file,node-name=unused,filename=' +
+              t.raw('b', data))
+    for name in ('d0', 'unused'):
+        dump = vm.dump('-d', name).start()
+        vm.qmp.cmd('migrate', uri='exec:cat > ' + t.path('state'))
+        equal(wait_migration(vm), 'failed', 'migration')
+        guest_writes(vm, data)
+        check(dump.read()[name] == data, 'contents')
+        vm.clean()
+    vm.qmp.cmd('migrate', uri='exec:cat > ' + t.path('state'))
+    equal(wait_migration(vm), 'completed', 'migration')
+
+
+def test_not_our_disks(t):
+    """Before a migration has come in, and after one has gone out, the disks are
+    another QEMU's and a backup is refused."""
+    vm, data = one_disk(t)
+    t.dir, folder = t.path('target'), t.dir
+    os.mkdir(t.dir)
+    target = Host(t, *disk('d0', os.path.join(folder, 'a')),
+                  '-incoming', 'defer')
+    t.dir = folder
+    vm.qmp.cmd('migrate', uri='exec:cat > ' + t.path('state'))
+    equal(wait_migration(vm), 'completed', 'migration')
+    for machine in vm, target:
+        machine.dump().fails("its disks are another QEMU's")
+        machine.clean()
+    target.qmp.cmd('migrate-incoming', uri='exec:cat ' + t.path('state'))
+    while target.qmp.cmd('query-status')['status'] == 'inmigrate':
+        time.sleep(0.02)
+    check(target.dump().start().read()['d0'] == data, 'the backup')
 
 
 def test_no_folder(t):

@@ -227,6 +227,30 @@ static JsonNode *query_nodes(Qmp *qmp, GError **error)
     return qmp_query(qmp, "query-named-block-nodes", arguments, error);
 }
 
+/*
+ * QEMU 10.0 and later know that of each node, and refuse to put a filter on it.
+ * Once there is one, a migration fails: it can't give the disks up.
+ */
+bool qemu_disks_verify_owner(Qmp *qmp, GError **error)
+{
+    static const char *const elsewhere[] = {
+        "finish-migrate", "inmigrate", "postmigrate", NULL,
+    };
+    g_autoptr(JsonNode) result = qmp_query(qmp, "query-status", NULL, error);
+    const char *status = NULL;
+
+    if (result && JSON_NODE_HOLDS_OBJECT(result)) {
+        status = json_lines_get_string(json_node_get_object(result), "status");
+    }
+    if (status && g_strv_contains(elsewhere, status)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "the guest is migrated: its disks are another QEMU's "
+                    "(the status is '%s')", status);
+        return false;
+    }
+    return result != NULL;
+}
+
 GPtrArray *qemu_disks_list(Qmp *qmp, char **devices, GError **error)
 {
     g_autoptr(GPtrArray) disks =

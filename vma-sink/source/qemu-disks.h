@@ -24,4 +24,11 @@ typedef struct QemuDisk {
  */
 GPtrArray *qemu_disks_list(Qmp *qmp, char **devices, GError **error);
 
+/*
+ * Whether the disks are this QEMU's, and not of another one that the guest has
+ * gone to, or not yet come from: that one writes to them, and no filter of this
+ * one sees it.
+ */
+bool qemu_disks_verify_owner(Qmp *qmp, GError **error);
+
 #endif /* SOURCE_QEMU_DISKS_H */

@@ -489,8 +489,11 @@ static bool is_on_top(const QemuNbd *n, guint index, GPtrArray *now)
  */
 static bool verify_disks(QemuNbd *n, GError **error)
 {
-    g_autoptr(GPtrArray) now = qemu_disks_list(n->qmp, n->options->devices,
-                                               error);
+    g_autoptr(GPtrArray) now = NULL;
+
+    if (qemu_disks_verify_owner(n->qmp, error)) {
+        now = qemu_disks_list(n->qmp, n->options->devices, error);
+    }
 
     for (guint i = 0; now && i < n->disks->len; i++) {
         if (!is_on_top(n, i, now)) {
@@ -525,7 +528,8 @@ bool qemu_nbd_start(QemuNbd *n, BackupInfo *info, GPtrArray *disks,
             return false;
         }
     }
-    if (!connect_monitor(n, error)) {
+    if (!connect_monitor(n, error) ||
+        !qemu_disks_verify_owner(n->qmp, error)) {
         return false;
     }
     n->claim = qemu_claim_new(n->qmp, o->socket, error);
