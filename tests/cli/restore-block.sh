@@ -178,7 +178,9 @@ expect_exit 3 "$VMA_RESTORE" extract --salvage -d a=salvaged ours.vma
 ! cmp -s salvaged a.raw || fail "nothing is lost"
 whole "$device" salvaged
 
-! ldd "$VMA_RESTORE" | grep -q libasan || exit 0
+case $(ldd "$VMA_RESTORE") in
+*libasan*) exit 0 ;;        # a preloaded library does not go with it
+esac
 shim() {
     rm -f log
     env "$@" FAULT_REPORT="$T/calls" FAULT_LOG="$T/log" \
@@ -197,7 +199,7 @@ grep -q '^fallocate' log || fail "no hole was punched"
 [ "$(grep -n fsync log | head -n 1)" = \
     "$(grep -n "fsync $(basename "$device")" log)" ] ||
     fail "the device is not synced before the file"
-grep -A 99 "fsync $(basename "$device")" log | grep -q renameat2 ||
+grep -A 99 "fsync $(basename "$device")" log | grep renameat2 > /dev/null ||
     fail "the file has its name before the device is synced"
 calls=$(cat calls)
 rm new
@@ -216,7 +218,7 @@ for ((n = 1; n <= calls; n += n > 20 && n < calls - 67 ? 37 : 1)); do
         expect_no_file new
         grep -q "nothing else was restored\|nothing was restored" err ||
             fail "call $n, $last: $(cat err)"
-        if sed "$n,\$d" log | grep -q "^pwrite $(basename "$device")"; then
+        if sed "$n,\$d" log | grep "^pwrite $(basename "$device")" > /dev/null; then
             grep -q "'$device' \(was restored\|has been partly\)" err ||
                 fail "call $n, $last: $(cat err)"
         fi

@@ -46,7 +46,9 @@ head -c 30M stream > short
 expect_exit 4 "$VMA_SINK" -T 3 -o a.vma.zst < short
 expect_no_file a.vma.zst a.vma.zst.*
 
-! ldd "$VMA_SINK" | grep -q libasan || exit 0
+case $(ldd "$VMA_SINK") in
+*libasan*) exit 0 ;;        # a preloaded library does not go with it
+esac
 export FAULT_REPORT=$T/calls
 sink() {
     LD_PRELOAD=$B/tests/fault.so "$VMA_SINK" -T 2 -o a.vma.zst < stream
