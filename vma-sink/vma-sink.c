@@ -133,22 +133,26 @@ static const GOptionEntry options[] = {
     { NULL },
 };
 
+/* Under a name that the stream says later, if there is none. */
 static SinkOutput *open_output(const SinkFormat *format, GError **error)
 {
+    const char *folder = named_folder ? named_folder : ".";
+    g_autofree char *inside = g_build_filename(folder, ".", NULL);
     const VmaSeekableOptions seekable = {
         .level = compress.level,
         .threads = compress.threads,
         .frame_bytes = compress.frame_bytes,
     };
     const SinkOptions sink = {
-        .path = output_path,
+        .path = output_path ? output_path : folder,
+        .unnamed = !output_path,
         .overwrite = force,
         .seekable = compress.zstd ? &seekable : NULL,
         .quota = &quota,
     };
 
     if (!receive_folder) {
-        cli_remove_stale(output_path);
+        cli_remove_stale(output_path ? output_path : inside);
     }
     /* What is opened keeps copies of what it needs of this. */
     /* cppcheck-suppress returnDanglingLifetime */
@@ -270,14 +274,14 @@ static char *late_name(const BackupInfo *info, GError **error)
     return g_build_filename(named_folder, name, NULL);
 }
 
-static bool open_late(SinkOutput **output, SinkResult *result, GError **error)
+static bool name_late(SinkOutput *output, SinkResult *result, GError **error)
 {
-    if (!*output) {
-        output_path = late_name(result->info, error);
-        result->path = output_path;
-        *output = output_path ? open_output(result->format, error) : NULL;
+    if (output_path) {
+        return true;
     }
-    return *output != NULL;
+    output_path = late_name(result->info, error);
+    result->path = output_path;
+    return output_path && output->format->set_path(output, output_path, error);
 }
 
 /* All configs in one place, and fit for who is to read them. */
@@ -301,7 +305,7 @@ static bool take_configs(BackupInfo *info, const BackupInfo *configs,
 }
 
 /* Everything from the stream's first byte on. */
-static bool receive(IoReadAhead *ahead, SinkOutput **output,
+static bool receive(IoReadAhead *ahead, SinkOutput *output,
                     BackupInfo *configs, Progress *progress,
                     SinkResult *result, GError **error)
 {
@@ -315,8 +319,8 @@ static bool receive(IoReadAhead *ahead, SinkOutput **output,
     if (find_answer_fd(reader, &failure)) {
         result->info = backup_info_copy(wire_reader_info(reader));
         if (take_configs(result->info, configs, progress, &failure) &&
-            open_late(output, result, &failure)) {
-            store(reader, ahead, *output, progress, result, &failure);
+            name_late(output, result, &failure)) {
+            store(reader, ahead, output, progress, result, &failure);
         }
     }
     answer(reader, progress, failure);
@@ -327,14 +331,14 @@ static bool receive(IoReadAhead *ahead, SinkOutput **output,
     return true;
 }
 
-static IoReadAhead *start_reading(Progress *progress, GError **error)
+static bool start_reading(IoReadAhead *ahead, Progress *progress,
+                          GError **error)
 {
-    IoReadAhead *ahead = io_read_ahead_new(stream_fd, &read_ahead, error);
-
-    if (ahead) {
-        progress_watch_buffer(progress, read_ahead_bytes, ahead);
+    if (!io_read_ahead_start(ahead, error)) {
+        return false;
     }
-    return ahead;
+    progress_watch_buffer(progress, read_ahead_bytes, ahead);
+    return true;
 }
 
 static void stop_reading(IoReadAhead *ahead, Progress *progress)
@@ -346,7 +350,6 @@ static void stop_reading(IoReadAhead *ahead, Progress *progress)
         cli_note("warning: %s: from then on it was not used",
                  io_read_ahead_warning(ahead));
     }
-    io_read_ahead_free(ahead);
 }
 
 /* Says at once, and not after the backup, that there is no room or right. */
@@ -388,32 +391,58 @@ static bool check_named_folder(GError **error)
     return true;
 }
 
-static bool run(SinkResult *result, Progress *progress, GError **error)
+/*
+ * Before anything is read: a wrong path should not cost a backup, and who
+ * breaks in finds open what is needed, and can open no more.
+ */
+static bool open_all(BackupInfo *configs, SinkOutput **output,
+                     IoReadAhead **ahead, const SinkFormat *format,
+                     GError **error)
+{
+    if (!cli_load_configs(configs, config_arguments, error) ||
+        (receive_folder && !enter_folder(error)) ||
+        (named_folder && !check_named_folder(error))) {
+        return false;
+    }
+    *output = open_output(format, error);
+    if (*output && read_ahead.pieces > 0) {
+        *ahead = io_read_ahead_new(stream_fd, &read_ahead, error);
+    }
+    return *output && (*ahead || read_ahead.pieces == 0);
+}
+
+static bool confine_self(const SinkOutput *output, GError **error)
+{
+    g_autoptr(Confine) confine = confine_new();
+
+    output->format->confine(output, confine);
+    if (max_total_text) {
+        /* What is there, and is being written (io/quota.h). */
+        confine_may_read(confine, ".");
+    }
+    return confine_enter(confine, CONFINE_PROGRAM, error);
+}
+
+static bool run(SinkResult *result, Progress **progress, GError **error)
 {
     g_autoptr(BackupInfo) configs = backup_info_new();
     g_autoptr(SinkOutput) output = NULL;
-    IoReadAhead *ahead;
-    bool ok;
+    g_autoptr(IoReadAhead) ahead = NULL;
+    bool ok = open_all(configs, &output, &ahead, result->format, error) &&
+              confine_self(output, error);
 
-    /* Before anything is read: a wrong path should not cost a backup. */
-    if (!cli_load_configs(configs, config_arguments, error)) {
-        return false;
-    }
-    if ((receive_folder && !enter_folder(error)) ||
-        (named_folder && !check_named_folder(error)) ||
-        (output_path && !(output = open_output(result->format, error)))) {
+    /* From here on there are threads, which are confined, too. */
+    *progress = progress_new("copying");
+    if (!ok) {
         return false;
     }
     io_enlarge_pipe(stream_fd);
-    if (read_ahead.pieces == 0) {
-        return receive(NULL, &output, configs, progress, result, error);
-    }
-    ahead = start_reading(progress, error);
     if (!ahead) {
-        return false;
+        return receive(NULL, output, configs, *progress, result, error);
     }
-    ok = receive(ahead, &output, configs, progress, result, error);
-    stop_reading(ahead, progress);
+    ok = start_reading(ahead, *progress, error) &&
+         receive(ahead, output, configs, *progress, result, error);
+    stop_reading(ahead, *progress);
     return ok;
 }
 
@@ -591,32 +620,6 @@ static bool check_arguments(int argc, SinkResult *result, GError **error)
     return false;
 }
 
-/*
- * Before the first thread starts.  What is opened later, before the stream is
- * and while it is read, is what the command line names.
- */
-static bool confine_self(GError **error)
-{
-    g_autoptr(Confine) confine = confine_new();
-
-    for (char **c = config_arguments; c && *c; c++) {
-        g_autofree char *file = cli_config_file(*c);
-
-        confine_may_read(confine, file);
-    }
-    if (receive_folder) {
-        confine_may_change(confine, receive_folder);
-    } else if (named_folder) {
-        confine_may_change(confine, named_folder);
-    } else if (strcmp(output_path, "-") != 0) {
-        confine_may_create(confine, output_path);
-    }
-    if (read_ahead.spool_folder) {
-        confine_may_change(confine, read_ahead.spool_folder);
-    }
-    return confine_enter(confine, CONFINE_PROGRAM, error);
-}
-
 /* The line for the user or the object for a machine. */
 static void print_result(const SinkResult *result, const GError *error)
 {
@@ -674,13 +677,12 @@ int main(int argc, char **argv)
     g_set_prgname("vma-sink");
     cli_set_about("confinement", confine_describe);
     if (cli_parse(&argc, &argv, options, "< STREAM", summary, &error) &&
-        check_arguments(argc, &result, &error) && confine_self(&error)) {
+        check_arguments(argc, &result, &error)) {
         io_catch_signals();
-        progress = progress_new("copying");
         /* Who has no say in the name is not told what there is. */
         cli_outcome_before(&outcome, receive_folder || !output_path
                                      ? "-" : output_path);
-        if (!run(&result, progress, &error)) {
+        if (!run(&result, &progress, &error)) {
             cli_outcome_prefix(&outcome, &error);
             confine_explain(error);
         }

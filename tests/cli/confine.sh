@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Who takes over vma-sink or vma-restore with the first byte that is read can't
 # run a program, connect to anywhere, look at other processes, open what the
-# command line does not name, or give files other owners and rights; --no-confine
-# lets it, and is named where it helps.
+# command line does not name, nor, in vma-sink, what is in the folder that it
+# names, or give files other owners and rights; --no-confine lets it, and is
+# named where it helps.
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/tests/lib/confine.sh"
 
@@ -31,10 +32,11 @@ try() { # WORDS TRY COMMAND...
 }
 
 denied='Permission denied'
+elsewhere='Invalid cross-device link'
 refused='Operation not permitted'
 unknown='Function not implemented'
 # Where there is no Landlock files are not kept apart.
-have landlock || denied='done'
+have landlock || denied='done' elsewhere='done'
 
 [ "$denied" = 'done' ] ||
     "$VMA_SINK" --version | grep -q '^confinement: .*landlock yes (ABI [1-9]' ||
@@ -66,16 +68,67 @@ all_tries() { # COMMAND...
     try "$unknown" openat2:other/file "$@"
 }
 
-FILE=stream
+FILE=$PWD/stream
 all_tries "$VMA_SINK" -o folder/b.vma
-try 'done' create:folder/mine "$VMA_SINK" -o folder/b.vma
 for own in setid setidat folder fchmod fchown capability; do
     rm -rf folder/mine
     try "$refused" "$own:folder/mine" "$VMA_SINK" -o folder/b.vma
 done
+
+# Puts back what an intruder has done to folder/.
+restore_folder() {
+    rm -rf folder
+    mkdir -p folder/below folder/old
+    echo mine > folder/file
+    echo too > folder/below/file
+    echo old > folder/old/disk-a.raw
+}
+try_in_folder() { # WORDS TRY COMMAND...
+    restore_folder
+    try "$1" "${2%%:*}:$PWD/folder/${2#*:}" "${@:3}"
+}
+
+# Of the folder: nothing in it, or below, is opened or moved to another one.
+closed() { # COMMAND...
+    for what in open:file open:below/file write:file write:below/file \
+        create:mine create:below/mine mkdir:mine; do
+        try_in_folder "$denied" "$what" "$@"
+    done
+    try_in_folder "$elsewhere" move:file "$@"
+    try_in_folder "$elsewhere" link:file "$@"
+}
+closed "$VMA_SINK" -o folder/b.vma
+try_in_folder "$denied" open:. "$VMA_SINK" -o folder/b.vma
+closed "$VMA_SINK" --force --buffer=1M --spool spool -o folder/file
+closed "$VMA_SINK" --proxmox 100 -o folder
+closed "$VMA_SINK" --receive folder
+SSH_ORIGINAL_COMMAND='vma-sink b.vma.zst' \
+    closed "$VMA_SINK" --receive folder --keep-names '*'
+# Others' files are looked at for how large they become, and not changed.
+try_in_folder 'done' open:file "$VMA_SINK" --receive folder --max-total 1G
+for what in write:file create:mine mkdir:mine; do
+    try_in_folder "$denied" "$what" "$VMA_SINK" --receive folder --max-total 1G
+done
+
+# A folder of images: of what is beside it, no file is even removed.
+for what in open:file open:below/file write:file create:mine create:below/mine \
+    unlink:file unlink:below/file rename:file; do
+    try_in_folder "$denied" "$what" "$VMA_SINK" --format=raw -o folder/raw/
+done
+for what in open:file open:below/file open:old/disk-a.raw write:file \
+    write:old/disk-a.raw create:mine create:old/mine; do
+    try_in_folder "$denied" "$what" "$VMA_SINK" --format=raw -f -o folder/old/
+done
+try_in_folder "$elsewhere" move:file "$VMA_SINK" --format=raw -f -o folder/old
+restore_folder
 try "$denied" create:mine "$VMA_SINK" -o folder/b.vma
 try "$denied" open:spool/file "$VMA_SINK" -o folder/b.vma
-try 'done' open:spool/file "$VMA_SINK" --spool spool -o folder/b.vma
+for what in open:spool/file write:spool/file create:spool/new \
+    unlink:spool/file; do
+    try "$denied" "$what" "$VMA_SINK" --spool spool -o folder/b.vma
+    rm -f spool/new
+    echo also > spool/file
+done
 try "$denied" open:stream "$VMA_SINK" -o -
 try "$denied" create:mine "$VMA_SINK" --format=raw -o folder/raw/
 rm -rf folder/raw* mine
@@ -88,6 +141,7 @@ for FILE in a.vma a.vma.zst; do
     try "$denied" create:mine "$VMA_RESTORE" verify "$FILE"
     all_tries "$VMA_RESTORE" extract "$FILE" folder
     try "$denied" create:mine "$VMA_RESTORE" extract "$FILE" folder
+    try 'done' create:folder/mine "$VMA_RESTORE" extract "$FILE" folder
     all_tries "$VMA_RESTORE" extract -d a=folder/a.raw "$FILE"
     all_tries "$VMA_RESTORE" extract -d a=- "$FILE"
     all_tries "$VMA_RESTORE" reindex "$FILE" folder/b.vma
@@ -107,7 +161,7 @@ try 'done' fork "$VMA_RESTORE" extract --no-confine "$FILE" folder
 
 # EPERM (1) is how it would show that something is missing.
 fault() {
-    FAULT_AT=1 FAULT_ERRNO=1 LD_PRELOAD=$B/tests/fault.so "$@"
+    FAULT_CALLS=fsync=1 LD_PRELOAD=$B/tests/fault.so "$@"
 }
 expect_exit 1 fault "$VMA_SINK" -o b.vma < stream
 expect_message '--no-confine'

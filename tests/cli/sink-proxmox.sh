@@ -63,6 +63,12 @@ cp "$file" first
 expect_exit 2 sink --proxmox 100 -o dump
 expect_message 'file exists'
 cmp "$file" first || fail "overwritten"
+# With --force it is replaced, and permits what the first one does.
+echo older > "$file"
+chmod 604 "$file"
+expect_exit 0 sink --proxmox 100 --force -o dump
+[ "$(stat -c %a "$file")" = 604 ] || fail "another mode: $(stat -c %a "$file")"
+cmp "$file" first || fail "not replaced"
 rm "$file"
 
 # In another place it is another time; compressed.

@@ -66,6 +66,47 @@ static int try_unlink(const char *path)
     return unlink(path);
 }
 
+/* Over a file that is there. */
+static int try_write(const char *path)
+{
+    return open(path, O_WRONLY);
+}
+
+static int try_mkdir(const char *path)
+{
+    return mkdir(path, 0700);
+}
+
+/* To another name in its folder, and to one in a folder below, "below". */
+static int try_rename(const char *path)
+{
+    char other[4096];
+
+    snprintf(other, sizeof(other), "%s.other", path);
+    return rename(path, other);
+}
+
+static int rename_below(const char *path,
+                        int (*func)(const char *from, const char *to))
+{
+    const char *slash = strrchr(path, '/');
+    char other[4096];
+
+    snprintf(other, sizeof(other), "%.*s/below/moved", (int)(slash - path),
+             path);
+    return func(path, other);
+}
+
+static int try_move(const char *path)
+{
+    return rename_below(path, rename);
+}
+
+static int try_link(const char *path)
+{
+    return rename_below(path, link);
+}
+
 /* What Landlock does not look at: whose a file is, and what it permits. */
 static int try_chmod(const char *path)
 {
@@ -313,7 +354,10 @@ static const struct {
 } tries[] = {
     { "execve", try_execve },   { "fork", try_fork },
     { "open", try_open },       { "create", try_create },
-    { "unlink", try_unlink },   { "chmod", try_chmod },
+    { "unlink", try_unlink },   { "write", try_write },
+    { "mkdir", try_mkdir },     { "rename", try_rename },
+    { "move", try_move },       { "link", try_link },
+    { "chmod", try_chmod },
     { "fchmodat2", try_fchmodat2 }, { "setxattrat", try_setxattrat },
     { "chown", try_chown },     { "setxattr", try_setxattr },
     { "utime", try_utime },     { "neither", try_neither },

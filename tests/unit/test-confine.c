@@ -9,8 +9,10 @@
 #include <seccomp.h>
 #endif
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,6 +153,116 @@ static void test_files(void)
     g_assert_cmpint(remove_folder(folder), ==, 1);
 }
 
+/* A new name for a file, in its folder or another one. */
+static bool renames(const char *from, const char *to, GError **error)
+{
+    if (rename(from, to) < 0) {
+        backup_error_set_errno(error, errno, "cannot rename");
+        return false;
+    }
+    return true;
+}
+
+/* In the folder a file and a folder, "file" and "folder". */
+static bool renames_file(void *opaque, GError **error)
+{
+    g_autofree char *from = g_build_filename(opaque, "file", NULL);
+    g_autofree char *to = g_build_filename(opaque, "other", NULL);
+
+    return renames(from, to, error) && renames(to, from, error);
+}
+
+static bool replaces_file(void *opaque, GError **error)
+{
+    g_autofree char *from = g_build_filename(opaque, "other", NULL);
+    g_autofree char *to = g_build_filename(opaque, "file", NULL);
+
+    return renames(from, to, error);
+}
+
+static bool renames_folder(void *opaque, GError **error)
+{
+    g_autofree char *from = g_build_filename(opaque, "folder", NULL);
+    g_autofree char *to = g_build_filename(opaque, "other-folder", NULL);
+
+    return renames(from, to, error) && renames(to, from, error);
+}
+
+static bool moves_file(void *opaque, GError **error)
+{
+    g_autofree char *from = g_build_filename(opaque, "file", NULL);
+    g_autofree char *to = g_build_filename(opaque, "folder", "file", NULL);
+
+    return renames(from, to, error) && renames(to, from, error);
+}
+
+static bool opens_file(void *opaque, GError **error)
+{
+    g_autofree char *path = g_build_filename(opaque, "file", NULL);
+
+    return opens(path, error);
+}
+
+static bool writes_file(void *opaque, GError **error)
+{
+    g_autofree char *path = g_build_filename(opaque, "file", NULL);
+
+    if (open(path, O_WRONLY) < 0) {
+        backup_error_set_errno(error, errno, "cannot open");
+        return false;
+    }
+    return true;
+}
+
+static void assert_denied(const Confine *confine, ConfineFunc *func,
+                          char *folder)
+{
+    GError *error = NULL;
+
+    g_assert_false(confine_try(confine, func, folder, &error));
+    assert_kind(error, BACKUP_ERROR_FAILED);
+    g_clear_error(&error);
+}
+
+static void test_rename(void)
+{
+    g_autofree char *folder = make_folder();
+    g_autofree char *file = g_build_filename(folder, "file", NULL);
+    g_autofree char *other = g_build_filename(folder, "other", NULL);
+    g_autofree char *below = g_build_filename(folder, "folder", NULL);
+    g_autofree char *below_slash = g_strconcat(below, "/", NULL);
+    g_autoptr(Confine) files = confine_new();
+    g_autoptr(Confine) folders = confine_new();
+    GError *error = NULL;
+
+    g_assert_true(g_file_set_contents(file, "x", 1, NULL));
+    g_assert_true(g_file_set_contents(other, "y", 1, NULL));
+    g_assert_cmpint(mkdir(below, 0700), ==, 0);
+    confine_may_rename(files, file);
+    confine_may_rename_folder(folders, below_slash);
+
+    if (has("landlock yes")) {
+        assert_denied(files, opens_file, folder);
+        assert_denied(files, opens, folder);
+        assert_denied(files, writes_file, folder);
+        assert_denied(files, creates, folder);
+        assert_denied(files, moves_file, folder);
+        assert_denied(files, renames_folder, folder);
+        assert_denied(folders, opens_file, folder);
+        assert_denied(folders, writes_file, folder);
+        assert_denied(folders, creates, folder);
+        assert_denied(folders, renames_file, folder);
+    }
+    g_assert_true(confine_try(folders, renames_folder, folder, &error));
+    g_assert_no_error(error);
+    g_assert_true(confine_try(files, replaces_file, folder, &error));
+    g_assert_no_error(error);
+    g_assert_true(confine_try(files, renames_file, folder, &error));
+    g_assert_no_error(error);
+    g_assert_cmpint(rmdir(below), ==, 0);
+    remove_folder(folder);
+}
+
 static bool connects(void *opaque, GError **error)
 {
     (void)opaque;
@@ -243,6 +355,7 @@ int main(int argc, char **argv)
     g_test_add_func("/confine/error-keeps-kind-and-text", test_error);
     g_test_add_func("/confine/no-verdict-is-error", test_no_verdict);
     g_test_add_func("/confine/files-that-are-named", test_files);
+    g_test_add_func("/confine/rename-and-no-more", test_rename);
     g_test_add_func("/confine/calls-and-the-way-out", test_calls);
 #ifdef HAVE_LIBSECCOMP
     g_test_add_func("/confine/a-part-of-landlock-is-none", test_part);

@@ -49,6 +49,8 @@ static IoReadAhead *start_with(int fd, const Shape *shape, size_t piece_bytes)
     IoReadAhead *ahead = io_read_ahead_new(fd, &options, &error);
 
     g_assert_no_error(error);
+    io_read_ahead_start(ahead, &error);
+    g_assert_no_error(error);
     return ahead;
 }
 

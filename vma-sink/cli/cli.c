@@ -266,19 +266,13 @@ bool cli_parse_size(const char *text, uint64_t *bytes, GError **error)
     return true;
 }
 
-char *cli_config_file(const char *argument)
-{
-    const char *equals = strrchr(argument, '=');
-
-    return equals ? g_strndup(argument, equals - argument)
-                  : g_strdup(argument);
-}
-
 bool cli_load_configs(BackupInfo *info, char **arguments, GError **error)
 {
     for (; arguments && *arguments; arguments++) {
-        g_autofree char *file = cli_config_file(*arguments);
         const char *equals = strrchr(*arguments, '=');
+        g_autofree char *file = equals
+            ? g_strndup(*arguments, equals - *arguments)
+            : g_strdup(*arguments);
 
         if (!backup_info_load_config(info, file, equals ? equals + 1 : NULL,
                                      error)) {

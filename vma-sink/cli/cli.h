@@ -64,9 +64,6 @@ bool cli_parse_size(const char *text, uint64_t *bytes, GError **error);
 /* Loads every "FILE[=NAME]" of a NULL-terminated list, which may be NULL. */
 bool cli_load_configs(BackupInfo *info, char **arguments, GError **error);
 
-/* The FILE of "FILE[=NAME]"; to be freed. */
-char *cli_config_file(const char *argument);
-
 /* "1.5 GiB"; to be freed. */
 char *cli_format_size(uint64_t bytes);
 

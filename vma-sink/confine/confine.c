@@ -87,7 +87,8 @@ void confine_may_change(Confine *confine, const char *folder)
     add(confine, folder, CONFINE_CHANGE);
 }
 
-void confine_may_create(Confine *confine, const char *path)
+/* To the folder that PATH is in. */
+static void add_parent(Confine *confine, const char *path, ConfineAccess access)
 {
     g_autofree char *name = g_strdup(path);
     g_autofree char *folder = NULL;
@@ -97,16 +98,29 @@ void confine_may_create(Confine *confine, const char *path)
         name[i - 1] = 0;
     }
     folder = g_path_get_dirname(name);
-    confine_may_change(confine, folder);
+    add(confine, folder, access);
+}
+
+void confine_may_create(Confine *confine, const char *path)
+{
+    add_parent(confine, path, CONFINE_CHANGE);
+}
+
+void confine_may_rename(Confine *confine, const char *path)
+{
+    add_parent(confine, path, CONFINE_RENAME_FILES);
+}
+
+void confine_may_rename_folder(Confine *confine, const char *path)
+{
+    add_parent(confine, path, CONFINE_RENAME_FOLDERS);
 }
 
 void confine_may_remove(Confine *confine, const char *folder)
 {
-    g_autofree char *parent = g_path_get_dirname(folder);
-
     add(confine, folder, CONFINE_REMOVE_FILES);
     /* And so may what is empty beside it. */
-    add(confine, parent, CONFINE_REMOVE_FOLDERS);
+    add_parent(confine, folder, CONFINE_REMOVE_FOLDERS);
 }
 
 /*

@@ -49,6 +49,14 @@ void confine_may_change(Confine *confine, const char *folder);
 /* The same in the folder that PATH is to be in. */
 void confine_may_create(Confine *confine, const char *path);
 
+/*
+ * In the folder that PATH is to be in files and links, or folders, may get
+ * another name, and be removed, and empty ones made.  None can be opened, nor
+ * moved to another folder; what is open already stays so.
+ */
+void confine_may_rename(Confine *confine, const char *path);
+void confine_may_rename_folder(Confine *confine, const char *path);
+
 /* Files in a folder may be removed, and it may be itself. */
 void confine_may_remove(Confine *confine, const char *folder);
 

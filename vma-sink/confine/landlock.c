@@ -66,6 +66,8 @@ static const uint64_t file_rights[] = {
     [CONFINE_WRITE] = FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE |
                       FS_IOCTL_DEV,
     [CONFINE_CHANGE] = FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE,
+    [CONFINE_RENAME_FILES] = 0,
+    [CONFINE_RENAME_FOLDERS] = 0,
     [CONFINE_REMOVE_FILES] = 0,
     [CONFINE_REMOVE_FOLDERS] = 0,
 };
@@ -77,6 +79,9 @@ static const uint64_t folder_rights[] = {
                        FS_MAKE_DIR | FS_MAKE_REG | FS_REFER |
                        /* One is moved where it stands for a folder. */
                        FS_MAKE_SYM,
+    /* A new name is made; without FS_REFER, in the same folder only. */
+    [CONFINE_RENAME_FILES] = FS_REMOVE_FILE | FS_MAKE_REG | FS_MAKE_SYM,
+    [CONFINE_RENAME_FOLDERS] = FS_REMOVE_DIR | FS_MAKE_DIR,
     [CONFINE_REMOVE_FILES] = FS_REMOVE_FILE,
     [CONFINE_REMOVE_FOLDERS] = FS_REMOVE_DIR,
 };

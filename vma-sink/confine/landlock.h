@@ -12,6 +12,8 @@ typedef enum ConfineAccess {
     CONFINE_READ,
     CONFINE_WRITE,              /* and read */
     CONFINE_CHANGE,             /* of a folder: all but devices and the like */
+    CONFINE_RENAME_FILES,       /* within a folder, and remove them */
+    CONFINE_RENAME_FOLDERS,     /* the same */
     CONFINE_REMOVE_FILES,       /* from a folder */
     CONFINE_REMOVE_FOLDERS,     /* the same */
 } ConfineAccess;

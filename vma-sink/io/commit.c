@@ -36,21 +36,25 @@ int io_open_parent(const char *path, GError **error)
     return fd;
 }
 
+bool io_sync_parent_fd(int fd, const char *path, GError **error)
+{
+    /* EINVAL: this file system has no such thing as syncing a folder. */
+    if (fsync(fd) < 0 && errno != EINVAL) {
+        backup_error_set_errno(error, errno, "cannot sync the folder of '%s'",
+                               path);
+        return false;
+    }
+    return true;
+}
+
 bool io_sync_parent(const char *path, GError **error)
 {
     int fd = io_open_parent(path, error);
-    bool ok;
+    bool ok = fd >= 0 && io_sync_parent_fd(fd, path, error);
 
-    if (fd < 0) {
-        return false;
+    if (fd >= 0) {
+        close(fd);
     }
-    /* EINVAL: this file system has no such thing as syncing a folder. */
-    ok = fsync(fd) == 0 || errno == EINVAL;
-    if (!ok) {
-        backup_error_set_errno(error, errno, "cannot sync the folder of '%s'",
-                               path);
-    }
-    close(fd);
     return ok;
 }
 

@@ -23,6 +23,9 @@ int io_open_parent(const char *path, GError **error);
 /* Makes durable under which names the folder that PATH is in has what. */
 bool io_sync_parent(const char *path, GError **error);
 
+/* The same of FD, of io_open_parent(): for who may not open it any more. */
+bool io_sync_parent_fd(int fd, const char *path, GError **error);
+
 /* As rename(), but fails with EEXIST where TO exists. */
 int io_rename_new(const char *from, const char *to);
 

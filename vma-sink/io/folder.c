@@ -31,6 +31,7 @@ struct IoFolder {
     /* Set at creation, never changed. */
     char *path;
     int fd;
+    int parent_fd;
     /* A folder that was there and is to be replaced; open, so that no other
      * one gets its number. */
     int old_fd;                 /* -1: there was none */
@@ -195,20 +196,17 @@ static bool check_target(IoFolder *folder, IoFolderMayGo *may_go,
 }
 
 /* A folder that finish() could not sync is found now, and not then. */
-static bool check_parent(const IoFolder *folder, GError **error)
+static bool open_parent(IoFolder *folder, GError **error)
 {
-    int fd = io_open_parent(folder->path, error);
     struct stat st;
-    bool ok;
 
-    if (fd < 0) {
+    folder->parent_fd = io_open_parent(folder->path, error);
+    if (folder->parent_fd < 0) {
         return false;
     }
-    ok = !replaces(folder) || fstat(fd, &st) < 0 ||
-         st.st_dev == folder->old.st_dev ||
-         set_usage(error, folder->path, "it is a mount point");
-    close(fd);
-    return ok;
+    return !replaces(folder) || fstat(folder->parent_fd, &st) < 0 ||
+           st.st_dev == folder->old.st_dev ||
+           set_usage(error, folder->path, "it is a mount point");
 }
 
 static int exchange(const char *a, const char *b)
@@ -315,6 +313,7 @@ IoFolder *io_folder_new(const char *path, IoFolderMayGo *may_go,
     g_autoptr(IoFolder) folder = g_new0(IoFolder, 1);
 
     folder->fd = -1;
+    folder->parent_fd = -1;
     folder->old_fd = -1;
     folder->path = g_strdup(path);
     folder->files = g_ptr_array_new_with_free_func(file_free);
@@ -322,8 +321,18 @@ IoFolder *io_folder_new(const char *path, IoFolderMayGo *may_go,
         folder->path[i - 1] = 0;
     }
     return check_target(folder, may_go, error) &&
-           check_parent(folder, error) &&
+           open_parent(folder, error) &&
            create_temp(folder, error) ? g_steal_pointer(&folder) : NULL;
+}
+
+const char *io_folder_temp(const IoFolder *folder)
+{
+    return folder->temp;
+}
+
+bool io_folder_replaces(const IoFolder *folder)
+{
+    return replaces(folder);
 }
 
 int io_folder_add(IoFolder *folder, const char *name, GError **error)
@@ -434,7 +443,7 @@ bool io_folder_finish(IoFolder *folder, GError **error)
         io_set_rename_error(error, errno, folder->temp, folder->path);
         return false;
     }
-    if (!io_sync_parent(folder->path, error)) {
+    if (!io_sync_parent_fd(folder->parent_fd, folder->path, error)) {
         /* The name may not survive a loss of power, so this is no success. */
         (void)(replaces(folder) ? exchange(folder->path, folder->temp)
                                 : rename(folder->path, folder->temp));
@@ -469,6 +478,7 @@ void io_folder_free(IoFolder *folder)
         rmdir(folder->temp);
     }
     close_if_open(folder->fd);
+    close_if_open(folder->parent_fd);
     close_if_open(folder->old_fd);
     g_clear_pointer(&folder->old_files, g_ptr_array_unref);
     g_ptr_array_unref(folder->files);

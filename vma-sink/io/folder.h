@@ -49,6 +49,12 @@ IoFolder *io_folder_new(const char *path, IoFolderMayGo *may_go,
 void io_folder_free(IoFolder *folder);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoFolder, io_folder_free)
 
+/* Where it is until it is finished. */
+const char *io_folder_temp(const IoFolder *folder);
+
+/* Whether there was one of its name. */
+bool io_folder_replaces(const IoFolder *folder);
+
 /*
  * Creates a file and returns its descriptor, which is borrowed, for writing at
  * any offset; -1 on error.  NAME has no '/' and is new to the folder.

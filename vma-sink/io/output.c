@@ -21,6 +21,7 @@ struct IoOutput {
     char *path;                 /* final name; NULL: standard output */
     char *temp;                 /* NULL: nothing to remove */
     int fd;
+    int folder_fd;              /* that it is in; -1: it is not held */
     bool replaces;              /* there was a file of that name */
     uint64_t bytes;
     IoQuota *quota;             /* borrowed; NULL: there is none */
@@ -37,6 +38,7 @@ static IoOutput *output_new_stdout(GError **error)
     }
     output = g_new0(IoOutput, 1);
     output->fd = STDOUT_FILENO;
+    output->folder_fd = -1;
     return output;
 }
 
@@ -72,6 +74,18 @@ static bool is_for_devices(const char *path)
     return is;
 }
 
+/* That of a new file. */
+static bool check_folder(const char *path, GError **error)
+{
+    if (is_for_devices(path)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "cannot create '%s': there is no such device, and files do "
+                    "not belong there", path);
+        return false;
+    }
+    return true;
+}
+
 /* *replaces and *mode tell of the file that is there, if there is one. */
 static bool check_target(const char *path, bool overwrite, bool *replaces,
                          mode_t *mode, GError **error)
@@ -85,13 +99,7 @@ static bool check_target(const char *path, bool overwrite, bool *replaces,
         return false;
     }
     if (lstat(path, &st) < 0) {
-        if (is_for_devices(path)) {
-            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                        "cannot create '%s': there is no such device, and "
-                        "files do not belong there", path);
-            return false;
-        }
-        return true;
+        return check_folder(path, error);
     }
     if (!S_ISREG(st.st_mode)) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
@@ -110,28 +118,20 @@ static bool check_target(const char *path, bool overwrite, bool *replaces,
     return true;
 }
 
-IoOutput *io_output_new(const char *path, bool overwrite, GError **error)
+/* MODE as of create_temp(). */
+static IoOutput *output_new_file(const char *path, const mode_t *mode,
+                                 GError **error)
 {
-    g_autofree char *temp = NULL;
-    IoOutput *output;
-    bool replaces;
-    mode_t mode;
-    int fd;
-
-    if (strcmp(path, "-") == 0) {
-        return output_new_stdout(error);
-    }
-    if (!check_target(path, overwrite, &replaces, &mode, error)) {
-        return NULL;
-    }
+    g_autofree char *temp = io_temp_template(path);
     /* A folder that finish() could not sync is found now, and not then. */
-    fd = io_open_parent(path, error);
+    int fd = io_open_parent(path, error);
+    IoOutput *output;
+
     if (fd < 0) {
         return NULL;
     }
     close(fd);
-    temp = io_temp_template(path);
-    fd = create_temp(temp, replaces ? &mode : NULL);
+    fd = create_temp(temp, mode);
     if (fd < 0) {
         backup_error_set_errno(error, errno, "cannot create '%s'", temp);
         return NULL;
@@ -141,8 +141,55 @@ IoOutput *io_output_new(const char *path, bool overwrite, GError **error)
     output->temp = g_steal_pointer(&temp);
     output->fd = fd;
     io_claim(fd);
-    output->replaces = replaces;
+    output->folder_fd = -1;
+    output->replaces = mode != NULL;
     return output;
+}
+
+IoOutput *io_output_new(const char *path, bool overwrite, GError **error)
+{
+    bool replaces;
+    mode_t mode;
+
+    if (strcmp(path, "-") == 0) {
+        return output_new_stdout(error);
+    }
+    return check_target(path, overwrite, &replaces, &mode, error)
+           ? output_new_file(path, replaces ? &mode : NULL, error) : NULL;
+}
+
+IoOutput *io_output_new_unnamed(const char *folder, GError **error)
+{
+    g_autofree char *path = g_build_filename(folder, "unnamed", NULL);
+
+    return check_folder(path, error) ? output_new_file(path, NULL, error)
+                                     : NULL;
+}
+
+bool io_output_hold_folder(IoOutput *output, GError **error)
+{
+    if (!output->path) {
+        return true;
+    }
+    output->folder_fd = io_open_parent(output->path, error);
+    return output->folder_fd >= 0;
+}
+
+bool io_output_set_path(IoOutput *output, const char *path, bool overwrite,
+                        GError **error)
+{
+    mode_t mode;
+
+    if (!check_target(path, overwrite, &output->replaces, &mode, error)) {
+        return false;
+    }
+    if (output->replaces) {
+        /* Where the file system has no modes there is nothing to set. */
+        (void)fchmod(output->fd, mode);
+    }
+    g_free(output->path);
+    output->path = g_strdup(path);
+    return true;
 }
 
 void io_output_free(IoOutput *output)
@@ -155,6 +202,9 @@ void io_output_free(IoOutput *output)
     }
     if (output->path && output->fd >= 0) {
         close(output->fd);
+    }
+    if (output->folder_fd >= 0) {
+        close(output->folder_fd);
     }
     g_free(output->temp);
     g_free(output->path);
@@ -196,6 +246,11 @@ bool io_output_is_file(const IoOutput *output)
     struct stat st;
 
     return fstat(output->fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+const char *io_output_temp(const IoOutput *output)
+{
+    return output->temp;
 }
 
 const char *io_output_path(const IoOutput *output)
@@ -270,6 +325,13 @@ static bool name_file(IoOutput *output, GError **error)
     return ok;
 }
 
+static bool sync_folder(const IoOutput *output, GError **error)
+{
+    return output->folder_fd >= 0
+           ? io_sync_parent_fd(output->folder_fd, output->path, error)
+           : io_sync_parent(output->path, error);
+}
+
 bool io_output_finish(IoOutput *output, GError **error)
 {
     if (!output->path) {
@@ -288,7 +350,7 @@ bool io_output_finish(IoOutput *output, GError **error)
     if (!name_file(output, error)) {
         return false;
     }
-    if (!io_sync_parent(output->path, error)) {
+    if (!sync_folder(output, error)) {
         /*
          * The name may not survive a loss of power, so this is no success,
          * and what is no success leaves no file.  One that replaced another

@@ -29,6 +29,22 @@ typedef struct IoOutput IoOutput;
  */
 IoOutput *io_output_new(const char *path, bool overwrite, GError **error);
 
+/*
+ * The same for a file in FOLDER whose name is known later: it needs one before
+ * anything else is done with it.
+ */
+IoOutput *io_output_new_unnamed(const char *folder, GError **error);
+
+/* PATH is in that folder; OVERWRITE as above, also in what is an error now. */
+bool io_output_set_path(IoOutput *output, const char *path, bool overwrite,
+                        GError **error);
+
+/*
+ * Has finish() open nothing any more, for a program that is confined before;
+ * at the cost of a descriptor.
+ */
+bool io_output_hold_folder(IoOutput *output, GError **error);
+
 /* Discards the output unless it was finished. */
 void io_output_free(IoOutput *output);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoOutput, io_output_free)
@@ -45,6 +61,9 @@ uint64_t io_output_bytes(const IoOutput *output);
 
 /* Whether it is a regular file, no pipe or device: a write to it ends soon. */
 bool io_output_is_file(const IoOutput *output);
+
+/* Where it is until it is finished; NULL: it is standard output. */
+const char *io_output_temp(const IoOutput *output);
 
 /* For writes at an offset; borrowed. */
 int io_output_fd(const IoOutput *output);

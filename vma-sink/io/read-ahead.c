@@ -169,7 +169,7 @@ static void *work(void *opaque)
 }
 
 /* Signals are for the caller's thread, whose calls they are to interrupt. */
-static bool start_thread(IoReadAhead *a, GError **error)
+bool io_read_ahead_start(IoReadAhead *a, GError **error)
 {
     g_autoptr(GError) local = NULL;
     sigset_t all, old;
@@ -235,10 +235,7 @@ IoReadAhead *io_read_ahead_new(int fd, const IoReadAheadOptions *options,
     g_mutex_init(&a->lock);
     g_cond_init(&a->filled);
     g_cond_init(&a->freed);
-    if (!allocate(a, options, error) || !start_thread(a, error)) {
-        return NULL;
-    }
-    return g_steal_pointer(&a);
+    return allocate(a, options, error) ? g_steal_pointer(&a) : NULL;
 }
 
 void io_read_ahead_stop(IoReadAhead *a)

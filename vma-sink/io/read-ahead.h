@@ -28,11 +28,14 @@ typedef struct IoReadAheadOptions {
     unsigned stall_seconds;     /* without a byte: INCOMPLETE; 0: any time */
 } IoReadAheadOptions;
 
-/* Starts to read.  The descriptor is borrowed. */
+/* With its memory and its file.  The descriptor is borrowed. */
 IoReadAhead *io_read_ahead_new(int fd, const IoReadAheadOptions *options,
                                GError **error);
 void io_read_ahead_free(IoReadAhead *ahead);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoReadAhead, io_read_ahead_free)
+
+/* Starts to read; once, and before anything is taken. */
+bool io_read_ahead_start(IoReadAhead *ahead, GError **error);
 
 /*
  * As io_readv_some(): waits for the first byte, and takes what is there.  *got

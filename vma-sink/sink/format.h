@@ -3,10 +3,10 @@
  * What a stream can become: a table of functions for each format, and the table
  * of the formats.
  *
- * An output is opened before the first byte of the stream is read, begun when
- * the preamble is known, given every cluster of every device exactly once, in
- * any order, and finished.  Before it is finished, and after any failure,
- * nothing is to be seen of it.
+ * An output is opened before the program is confined, and before the first byte
+ * of the stream is read, begun when the preamble is known, given every cluster
+ * of every device exactly once, in any order, and finished.  Before it is
+ * finished, and after any failure, nothing is to be seen of it.
  */
 #ifndef SINK_FORMAT_H
 #define SINK_FORMAT_H
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "backup/info.h"
+#include "confine/confine.h"
 #include "io/quota.h"
 #include "vma/seekable.h"
 
@@ -30,7 +31,8 @@ typedef struct SinkOutput {
 } SinkOutput;
 
 typedef struct SinkOptions {
-    const char *path;
+    const char *path;           /* of the output; or, if UNNAMED, its folder */
+    bool unnamed;               /* only for what set_path() is there for */
     bool overwrite;             /* it may exist: finish() replaces it */
     const VmaSeekableOptions *seekable;     /* NULL: not compressed */
     IoQuota *quota;             /* of an archive; outlives it; NULL: none */
@@ -42,6 +44,12 @@ struct SinkFormat {
 
     /* What *options points to need not outlive the call. */
     SinkOutput *(*open)(const SinkOptions *options, GError **error);
+
+    /* Permits what the functions below do with files that are not open. */
+    void (*confine)(const SinkOutput *output, Confine *confine);
+
+    /* The path of what was opened unnamed, in its folder; NULL: none can be. */
+    bool (*set_path)(SinkOutput *output, const char *path, GError **error);
 
     /* INFO is borrowed and must outlive the output. */
     bool (*begin)(SinkOutput *output, const BackupInfo *info, GError **error);

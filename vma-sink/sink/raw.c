@@ -84,6 +84,23 @@ static SinkOutput *raw_open(const SinkOptions *options, GError **error)
     return &r->common;
 }
 
+/*
+ * The files are made in the temporary folder, which changes names with one that
+ * is replaced; that one is emptied and removed.
+ */
+static void raw_confine(const SinkOutput *output, Confine *confine)
+{
+    const RawOutput *r = (const RawOutput *)output;
+
+    confine_may_change(confine, io_folder_temp(r->folder));
+    confine_may_rename_folder(confine, r->path);
+    if (io_folder_replaces(r->folder)) {
+        confine_may_remove(confine, r->path);
+        /* Somebody may have put a file or a link in its place by then. */
+        confine_may_rename(confine, r->path);
+    }
+}
+
 /* Of all that the backup has: devices, then configs. */
 static GPtrArray *file_names(const BackupInfo *info)
 {
@@ -252,6 +269,7 @@ static void raw_free(SinkOutput *output)
 const SinkFormat sink_format_raw = {
     .name = "raw",
     .open = raw_open,
+    .confine = raw_confine,
     .begin = raw_begin,
     .room = raw_room,
     .add_data = raw_add_data,

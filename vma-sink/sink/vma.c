@@ -9,6 +9,7 @@
 
 typedef struct VmaOutput {
     SinkOutput common;
+    bool overwrite;
     bool seekable;
     VmaSeekableOptions options; /* where it is seekable */
     IoOutput *file;
@@ -18,21 +19,42 @@ typedef struct VmaOutput {
 
 static SinkOutput *vma_open(const SinkOptions *options, GError **error)
 {
-    IoOutput *file = io_output_new(options->path, options->overwrite, error);
+    IoOutput *file = options->unnamed
+        ? io_output_new_unnamed(options->path, error)
+        : io_output_new(options->path, options->overwrite, error);
     VmaOutput *v;
 
-    if (!file) {
+    if (!file || !io_output_hold_folder(file, error)) {
+        io_output_free(file);
         return NULL;
     }
     io_output_set_quota(file, options->quota);
     v = g_new0(VmaOutput, 1);
     v->common.format = &sink_format_vma;
     v->file = file;
+    v->overwrite = options->overwrite;
     v->seekable = options->seekable != NULL;
     if (v->seekable) {
         v->options = *options->seekable;
     }
     return &v->common;
+}
+
+/* The file is open: it gets its name, or is removed. */
+static void vma_confine(const SinkOutput *output, Confine *confine)
+{
+    const char *temp = io_output_temp(((const VmaOutput *)output)->file);
+
+    if (temp) {
+        confine_may_rename(confine, temp);
+    }
+}
+
+static bool vma_set_path(SinkOutput *output, const char *path, GError **error)
+{
+    VmaOutput *v = (VmaOutput *)output;
+
+    return io_output_set_path(v->file, path, v->overwrite, error);
 }
 
 static bool vma_begin(SinkOutput *output, const BackupInfo *info,
@@ -102,6 +124,8 @@ const SinkFormat sink_format_vma = {
     .name = "vma",
     .compresses = true,
     .open = vma_open,
+    .confine = vma_confine,
+    .set_path = vma_set_path,
     .begin = vma_begin,
     .room = vma_room,
     .add_data = vma_add_data,
