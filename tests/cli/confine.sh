@@ -70,10 +70,14 @@ all_tries() { # COMMAND...
 
 FILE=$PWD/stream
 all_tries "$VMA_SINK" -o folder/b.vma
-for own in setid setidat folder fchmod fchown capability; do
-    rm -rf folder/mine
-    try "$refused" "$own:folder/mine" "$VMA_SINK" -o folder/b.vma
-done
+# What runs as who made it.
+no_set_id() { # COMMAND...
+    for own in setid setidat folder fchmod fchown capability; do
+        rm -rf folder/mine
+        try "$refused" "$own:folder/mine" "$@"
+    done
+}
+no_set_id "$VMA_SINK" -o folder/b.vma
 
 # Puts back what an intruder has done to folder/.
 restore_folder() {
@@ -142,6 +146,7 @@ for FILE in a.vma a.vma.zst; do
     all_tries "$VMA_RESTORE" extract "$FILE" folder
     try "$denied" create:mine "$VMA_RESTORE" extract "$FILE" folder
     try 'done' create:folder/mine "$VMA_RESTORE" extract "$FILE" folder
+    no_set_id "$VMA_RESTORE" extract "$FILE" folder
     all_tries "$VMA_RESTORE" extract -d a=folder/a.raw "$FILE"
     all_tries "$VMA_RESTORE" extract -d a=- "$FILE"
     all_tries "$VMA_RESTORE" reindex "$FILE" folder/b.vma
