@@ -11,7 +11,14 @@ expect_message 'the name of the output is empty'
 expect_exit 1 timeout 10 "$VMA_SINK" -o a.vma -c missing.conf <&8
 expect_message 'missing.conf'
 expect_exit 1 timeout 10 "$VMA_SINK" -o no/a.vma <&8
-expect_no_file a.vma a.vma.*
+long=$(printf '%0300d' 0).vma
+for format in vma raw; do
+    expect_exit 1 timeout 10 "$VMA_SINK" --format="$format" -o "$long" <&8
+    expect_message "nothing was stored: cannot create '$long': File name too long"
+done
+expect_exit 1 timeout 10 "$VMA_RESTORE" reindex - "$long" <&8
+expect_message "nothing was stored: cannot create '$long': File name too long"
+expect_no_file a.vma a.vma.* 0000*
 exec 8>&-
 
 stream=$(vector example)

@@ -33,7 +33,7 @@ void cli_outcome_prefix(const CliOutcome *outcome, GError **error)
         return;
     }
     if (lstat(outcome->path, &now) < 0) {
-        if (errno == ENOENT) {
+        if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG) {
             g_prefix_error(error, "nothing was stored: ");
         }
     } else if (outcome->was_there && is_same(&now, &outcome->before)) {

@@ -25,6 +25,18 @@ char *io_temp_template(const char *path)
     return g_build_filename(folder, name, NULL);
 }
 
+int io_look_at_name(const char *path, struct stat *st, GError **error)
+{
+    if (lstat(path, st) == 0) {
+        return 1;
+    }
+    if (errno == ENOENT) {
+        return 0;
+    }
+    backup_error_set_errno(error, errno, "cannot create '%s'", path);
+    return -1;
+}
+
 int io_open_parent(const char *path, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(path);

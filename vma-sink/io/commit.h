@@ -8,6 +8,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #define IO_TEMP_SUFFIX ".partial"
 
@@ -16,6 +17,12 @@
  * be freed.
  */
 char *io_temp_template(const char *path);
+
+/*
+ * What has the name already: 1 there is something, of *ST; 0 nothing; -1, of kind
+ * FAILED: nothing ever can have it, as it is too long for instance.
+ */
+int io_look_at_name(const char *path, struct stat *st, GError **error);
 
 /* The folder that PATH is in: to be synced, and closed; -1 on error. */
 int io_open_parent(const char *path, GError **error);

@@ -173,6 +173,7 @@ static bool check_target(IoFolder *folder, IoFolderMayGo *may_go,
     const char *path = folder->path;
     g_autofree char *base = g_path_get_basename(path);
     struct stat st;
+    int there;
 
     if (!*path) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
@@ -183,8 +184,9 @@ static bool check_target(IoFolder *folder, IoFolderMayGo *may_go,
         strcmp(base, "/") == 0) {
         return set_usage(error, path, "it is no name for a new folder");
     }
-    if (lstat(path, &st) < 0) {
-        return true;
+    there = io_look_at_name(path, &st, error);
+    if (there <= 0) {
+        return there == 0;
     }
     if (!S_ISDIR(st.st_mode)) {
         return set_usage(error, path, "it exists and is not a folder");

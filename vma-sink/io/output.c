@@ -91,6 +91,7 @@ static bool check_target(const char *path, bool overwrite, bool *replaces,
                          mode_t *mode, GError **error)
 {
     struct stat st;
+    int there;
 
     *replaces = false;
     if (!*path) {
@@ -98,7 +99,11 @@ static bool check_target(const char *path, bool overwrite, bool *replaces,
                     "the name of the output is empty");
         return false;
     }
-    if (lstat(path, &st) < 0) {
+    there = io_look_at_name(path, &st, error);
+    if (there < 0) {
+        return false;
+    }
+    if (!there) {
         return check_folder(path, error);
     }
     if (!S_ISREG(st.st_mode)) {
