@@ -8,8 +8,31 @@
 #include <unistd.h>
 
 #include "backup/error.h"
+#include "backup/file-names.h"
 #include "cli/cli.h"
 #include "restore/archive.h"
+
+/*
+ * Ends of lines and tabs, and what is seen as what it is.  What is no UTF-8 may
+ * be control characters of more than 7 bits.
+ */
+static bool is_text(const char *data, gsize bytes)
+{
+    for (const char *p = data, *end = data + bytes; p < end; ) {
+        gunichar c = g_utf8_get_char_validated(p, end - p);
+
+        if (c == '\r' && end - p > 1 && p[1] == '\n') {
+            p++;
+            continue;
+        }
+        if (c == (gunichar)-1 || c == (gunichar)-2 ||
+            (c != '\n' && c != '\t' && !backup_char_is_shown(c))) {
+            return false;
+        }
+        p = g_utf8_next_char(p);
+    }
+    return true;
+}
 
 /* A terminal obeys control characters, whoever they come from. */
 static bool check_terminal(const BackupConfig *config, GError **error)
@@ -17,13 +40,11 @@ static bool check_terminal(const BackupConfig *config, GError **error)
     gsize bytes;
     const char *data = g_bytes_get_data(config->data, &bytes);
 
-    for (gsize i = 0; isatty(STDOUT_FILENO) && i < bytes; i++) {
-        if (g_ascii_iscntrl(data[i]) && !g_ascii_isspace(data[i])) {
-            g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
-                        "refusing to write config '%s' to a terminal: it has "
-                        "control characters", config->name);
-            return false;
-        }
+    if (isatty(STDOUT_FILENO) && !is_text(data, bytes)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "refusing to write config '%s' to a terminal: it has "
+                    "control characters, or is no UTF-8", config->name);
+        return false;
     }
     return true;
 }
