@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""However much an archive claims, vma-restore takes memory and room for what is
-in it, and leaves nothing of what failed.
+"""However much an archive claims, vma-restore takes memory, room and time for
+what is in it, and leaves nothing of what failed.
 
 (restore-compressed-memory.py has what a seek table, an index and the frames
 that they list can claim.)
@@ -102,6 +102,11 @@ def cases():
            [header(), *scattered(8900, 1 << 13)], SMALL_KIB)
     yield ('the same one again and again', [header(), mkvma.extent(
         [Entry(1, 7, 0, b'')]) * 4000], SMALL_KIB)
+    # Each one is told; with a look at all of them it would take minutes.
+    yield ("a million gaps in the guest's memory",
+           [mkvma.header([(1, b'd1', 512), (2, b'vmstate', 512)]),
+            mkvma.extents([Entry(2, 2 * i + 1, 0, b'')
+                           for i in range(1000000)], 59)], SMALL_KIB)
     yield ('more than 16 million bytes of names and configs',
            [names_of_64k(254)], 120 << 10)
     yield 'a header of 64 MiB', [mkvma.header(

@@ -219,19 +219,27 @@ uint64_t restore_check_clusters(const RestoreCheck *check, uint8_t id)
     return clusters;
 }
 
+/* There may be as many as an archive has clusters, and each one is asked for. */
 static bool next_gap(const DeviceCheck *d, uint64_t from, uint64_t *first,
                      uint64_t *count)
 {
-    for (guint i = 0; i < d->gaps->len; i++) {
-        const Gap *gap = &g_array_index(d->gaps, Gap, i);
+    guint low = 0, high = d->gaps->len;
 
-        if (gap->first >= from) {
-            *first = gap->first;
-            *count = gap->count;
-            return true;
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+
+        if (g_array_index(d->gaps, Gap, middle).first < from) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
-    return false;
+    if (low == d->gaps->len) {
+        return false;
+    }
+    *first = g_array_index(d->gaps, Gap, low).first;
+    *count = g_array_index(d->gaps, Gap, low).count;
+    return true;
 }
 
 bool restore_check_next_missing(const RestoreCheck *check, uint8_t id,
