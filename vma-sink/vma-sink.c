@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -620,11 +621,22 @@ static bool check_arguments(int argc, SinkResult *result, GError **error)
     return false;
 }
 
+/* Where that is the stream's socket, too, nothing but an answer may go there. */
+static bool stdout_is_way_back(void)
+{
+    struct stat in, out;
+
+    return answer_fd == STDOUT_FILENO ||
+           (fstat(stream_fd, &in) == 0 && S_ISSOCK(in.st_mode) &&
+            fstat(STDOUT_FILENO, &out) == 0 && in.st_dev == out.st_dev &&
+            in.st_ino == out.st_ino);
+}
+
 /* The line for the user or the object for a machine. */
 static void print_result(const SinkResult *result, const GError *error)
 {
     bool on_stdout = json && g_strcmp0(output_path, "-") != 0 &&
-                     answer_fd != STDOUT_FILENO;
+                     !stdout_is_way_back();
     g_autoptr(GError) failure = NULL;
     g_autofree char *text = NULL;
 

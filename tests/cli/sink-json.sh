@@ -47,6 +47,17 @@ expect err "o['result'] == 'done' and o['output'] == '-'"
 grep '^{' err > object
 expect object "o['exit-code'] == 4"
 
+# One socket has the stream, the answer and standard output.
+to=("$VMA_DUMP" one=disk two=disk --to)
+expect_exit 0 "${to[@]}" "$VMA_SINK --json -o c.vma"
+grep '^{' err > object
+expect object "o['result'] == 'done' and o['output'] == 'c.vma'"
+! grep warning err || fail "a warning"
+expect_exit 1 "${to[@]}" "$VMA_SINK --json -o c.vma"
+grep '^{' err > object
+expect object "o['exit-code'] == 2 and 'file exists' in o['error']"
+! grep 'too early' err || fail "it was taken for an answer"
+
 # An object that gets lost takes no archive with it.
 expect_exit 0 "$VMA_SINK" --json -f -o a.vma < stream > /dev/full
 expect_message 'warning: cannot write to standard output: No space left'
