@@ -54,6 +54,8 @@ expect_exit 1 "${serve[@]}" cut.vma
 expect_exit 2 "${serve[@]}" -
 expect_message "standard input can't be served, only a file"
 mkfifo fifo
+expect_exit 1 timeout 60 nbdkit -f -r -U - "$PLUGIN" fifo --run true
+expect_message "fifo' can't be served, only a file"
 expect_exit 2 "${serve[@]}" fifo
 expect_message "'fifo' can't be served, only a file"
 expect_exit 2 "${serve[@]}" <(cat ours.vma)

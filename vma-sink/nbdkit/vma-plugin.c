@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -159,15 +160,29 @@ static bool load(void *opaque, GError **error)
     return pool && choose_default(error);
 }
 
+/* A pipe that nobody writes would be waited for. */
+static bool open_archive(GError **error)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && S_ISFIFO(st.st_mode)) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "'%s' can't be served, only a file", path);
+        return false;
+    }
+    archive_fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (archive_fd < 0) {
+        backup_error_set_errno(error, errno, "'%s': cannot open", path);
+    }
+    return archive_fd >= 0;
+}
+
 static int vma_get_ready(void)
 {
     g_autoptr(Confine) confine = confine_new();
     GError *error = NULL;
 
-    archive_fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (archive_fd < 0) {
-        backup_error_set_errno(&error, errno, "'%s': cannot open", path);
-    } else {
+    if (open_archive(&error)) {
         (void)confine_try(confine, load, NULL, &error);
     }
     return error ? fail(error, EINVAL) : 0;
