@@ -35,8 +35,14 @@ expect_exit 2 "$VMA_SINK" -o b.vma -c more.conf=vm.conf < "$stream"
 expect_message "the name is taken"
 expect_exit 1 "$VMA_SINK" -o b.vma -c missing.conf < "$stream"
 head -c 65536 /dev/zero > large.conf
-expect_exit 1 "$VMA_SINK" -o b.vma -c large.conf < "$stream"
-expect_message "more than 65535"
+# By mistake: no more of it is read, or has room in memory.
+truncate -s 1T disk.conf
+for file in large.conf disk.conf; do
+    expect_exit 1 "$VMA_SINK" -o b.vma -c "$file" < "$stream"
+    expect_message "more than 65535"
+done
+expect_exit 1 "$VMA_SINK" -o b.vma -c folder < "$stream"
+expect_message "cannot read config 'folder': Is a directory"
 expect_no_file b.vma b.vma.*
 
 expect_exit 0 "$VMA_SINK" --help > help

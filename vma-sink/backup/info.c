@@ -4,6 +4,8 @@
  */
 #include "backup/info.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "backup/error.h"
@@ -184,23 +186,40 @@ bool backup_info_take_configs(BackupInfo *info, const BackupInfo *other,
     return true;
 }
 
+/* At most BYTES bytes of a file, which may be a disk by mistake. */
+static bool read_start(const char *path, char *data, size_t *bytes,
+                       GError **error)
+{
+    FILE *file = fopen(path, "re");
+    bool ok = file != NULL;
+
+    if (ok) {
+        *bytes = fread(data, 1, *bytes, file);
+        ok = !ferror(file);
+    }
+    if (!ok) {
+        backup_error_set_errno(error, errno, "cannot read config '%s'", path);
+    }
+    if (file) {
+        fclose(file);
+    }
+    return ok;
+}
+
 /* The name is good and free. */
 static bool add_config_file(BackupInfo *info, const char *path,
                             const char *name, GError **error)
 {
-    g_autofree char *data = NULL;
-    g_autoptr(GError) local = NULL;
-    gsize bytes;
+    size_t bytes = BACKUP_CONFIG_MAX_BYTES + 1;
+    g_autofree char *data = g_malloc(bytes);
 
-    if (!g_file_get_contents(path, &data, &bytes, &local)) {
-        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "cannot read config: %s", local->message);
+    if (!read_start(path, data, &bytes, error)) {
         return false;
     }
     if (bytes > BACKUP_CONFIG_MAX_BYTES) {
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
-                    "cannot add config '%s': it has %zu bytes, more than %u",
-                    path, bytes, BACKUP_CONFIG_MAX_BYTES);
+                    "cannot add config '%s': it has more than %u bytes",
+                    path, BACKUP_CONFIG_MAX_BYTES);
         return false;
     }
     backup_info_add_config(info, name, data, bytes);
