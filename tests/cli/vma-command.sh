@@ -36,6 +36,8 @@ expect_exit 0 "$VMA" create fifo -d format=raw:d=b.raw
 wait $!
 "$VMA_RESTORE" verify z.vma > verdict 2> err || fail "$(cat err)"
 expect_exit 0 "$VMA" create 'exec:cat > w.vma' -d format=raw:d=b.raw
+expect_exit 1 "$VMA" create 'exec:cat > /dev/null; exit 3' -d format=raw:d=b.raw
+expect_message 'creating vma archive failed (the command)'
 "$VMA_RESTORE" verify w.vma > verdict 2> err || fail "$(cat err)"
 expect_exit 1 "$VMA" create v.vma -d format=qcow2:d=b.raw
 expect_no_file v.vma

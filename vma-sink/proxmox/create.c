@@ -191,13 +191,15 @@ static int wait_for(GPid pid)
 
 /*
  * The programs have said why; this says who.  That the stream ended early is for
- * vma-dump to explain, and that its reader has ended for vma-sink.
+ * vma-dump to explain, and that its reader has ended for vma-sink.  The codes of
+ * a command of the user's mean what it likes.
  */
 static bool check_codes(int sink, int dump, int command, GError **error)
 {
     bool by_sink = sink && (!dump || sink <= BACKUP_ERROR_USAGE);
     const char *who = by_sink ? "vma-sink" : dump ? "vma-dump" : "the command";
-    int code = by_sink ? sink : dump ? dump : command;
+    int code = by_sink ? sink : dump ? dump :
+               command ? BACKUP_ERROR_FAILED : 0;
 
     if (code) {
         g_set_error(error, BACKUP_ERROR, code,
