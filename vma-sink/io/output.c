@@ -352,7 +352,8 @@ bool io_output_finish(IoOutput *output, GError **error)
         backup_error_set_errno(error, errno, "cannot sync '%s'", output->temp);
         return false;
     }
-    if (!name_file(output, error)) {
+    /* That may take a minute, and no signal makes it shorter. */
+    if (io_interrupted(error) || !name_file(output, error)) {
         return false;
     }
     if (!sync_folder(output, error)) {
