@@ -179,7 +179,9 @@ class Run:
     def __init__(self, number, relay):
         self.others = sshd_processes()
         self.pipe = number % 3 == 2
-        self.name = 'store/%d.vma%s' % (number, '.zst' if number % 3 else '')
+        # Of which processes are found that are this run's, and nobody else's.
+        self.name = os.path.abspath('store/%d.vma%s' % (
+            number, '.zst' if number % 3 else ''))
         self.code_file = self.name + '.code'
         self.relay = relay
         self.dump = None
