@@ -220,8 +220,8 @@ check-asan:
 		-fno-sanitize-recover=all -fno-omit-frame-pointer' \
 		check-unit check-cli
 
-# Many more than "make check" has time for: 680 kills at random moments, 262 before
-# a call, 1100 calls that fail, 570 losses of power.
+# Many more than "make check" has time for: some 900 kills, at random moments and
+# before calls, 1400 calls that fail or do less, 500 losses of power.
 FAULTS ?= 40
 check-faults: all $(PRELOADED)
 	B=$(abspath $(B)) tests/faults/run.py -n $(FAULTS)
