@@ -84,9 +84,10 @@ def test_migrate_to_machine_during(t):
 
 
 def test_migrate_unused_during(t):
-    """The same with a disk that no device uses, in a migration that takes
-    bitmaps along.  Ours is of a disk that is larger than what a migration can
-    count the sectors of: it must neither hang nor end QEMU."""
+    """A migration does not give up the disks that no device uses, as with any
+    backup job.  So it completes, but with fleecing; also one that takes bitmaps
+    along, although ours may be of a disk that is larger than what a migration
+    can count the sectors of: it must neither hang nor end QEMU."""
     t.img('create', '-q', '-f', 'qcow2', t.path('a'), str(2560 << 30))
     t.qemu_io('qcow2', t.path('a'), 'write -q -P 1 0 16M')
     vm = t.machine('-blockdev', 'driver=qcow2,node-name=d0,file.driver=file,'
@@ -97,17 +98,14 @@ def test_migrate_unused_during(t):
     source = vm.to_pipe(devlist='d0', speed=SLOW)
     reader = subprocess.Popen('cat', stdin=source, stdout=subprocess.DEVNULL)
     source.close()
-    for _ in range(2):
-        vm.qmp.cmd('migrate', uri='exec:cat > ' + t.path('state'))
-        equal(wait_migration(vm), 'failed', 'migration')
-    equal(vm.qmp.cmd('query-status')['running'], True, 'running')
+    vm.qmp.cmd('migrate', uri='exec:cat > ' + t.path('state'))
+    equal(wait_migration(vm), 'failed' if t.fleecing else 'completed',
+          'migration')
     equal(vm.status()['status'], 'active', 'status')
     vm.qmp.cmd('backup-cancel')
     vm.end('cancelled')
     equal(reader.wait(10), 0, 'reader')
     equal(vm.leftovers(), before, 'nodes, jobs, descriptors')
-    vm.qmp.cmd('migrate', uri='exec:cat > ' + t.path('state'))
-    equal(wait_migration(vm), 'completed', 'migration')
 
 
 def test_not_our_disks(t):
