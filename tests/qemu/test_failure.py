@@ -233,6 +233,25 @@ def test_finalize_when_one_disk_is_done(t):
     equal(vm.leftovers(), before, 'nodes, jobs, descriptors')
 
 
+def test_finalize_unused_when_it_is_done(t):
+    """The same with a disk that no device uses: what QEMU holds of it goes
+    while the other one is copied on, and ends."""
+    for left in range(48, 0, -12):
+        vm, before, stream, (data, other) = one_disk_done(t, 'd1', [
+            '-blockdev', 'driver=file,node-name=d1,filename=' + t.path('b')])
+        while stream.device('d0').kind.count(0) > left:
+            stream.read_record()
+        finalize = vm.qmp.send('job-finalize', id_='backup-dump2')
+        while stream.read_record() != END:
+            pass
+        vm.qmp.wait(finalize)
+        vm.end('done')
+        check(stream.device('d0').image == data, 'wrong contents')
+        check(stream.device('d1').image == other, 'wrong contents')
+        equal(vm.leftovers(), before, 'nodes, jobs, descriptors')
+        vm.kill()
+
+
 def test_one_disk_done_while_reader_stops(t):
     """That a disk is copied does not make the guest wait for a reader who has
     stopped in the middle of another one, though there is no timeout: what has
