@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A signal, and a second one, while the file systems are frozen: they are thawed
-# before vma-dump ends.
+# before vma-dump ends, and it is not stopped before.
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/tests/lib/fake-qmp.sh"
 . "$ROOT/tests/lib/fake-agent.sh"
@@ -19,7 +19,7 @@ start_dump() { # AT OPTION-OF-AGENT... -- OPTION-OF-QMP...
     fake_agent "${agent[@]}"
     cat < pipe > out &
     # (A background job of a script would ignore SIGINT.)
-    env --default-signal=INT "$VMA_DUMP" --qmp qmp --fsfreeze agent \
+    env --default-signal=INT,QUIT,TSTP,TTOU "$VMA_DUMP" --qmp qmp --fsfreeze agent \
         > pipe 2> err &
     pid=$!
     await_command "$at"
@@ -52,6 +52,18 @@ await_command guest-fsfreeze-thaw
 ! grep -q backup-cancel log || fail "it waited"
 expect_end "at backup"
 [ "$(commands | grep -c backup-cancel)" = 1 ] || fail "not cancelled"
+
+# One that would end it with a core, and some that would stop it.
+start_dump backup -- --hang-at backup --hang-seconds 3
+kill -s QUIT "$pid"
+expect_end "SIGQUIT"
+for signal in TSTP TTOU; do
+    start_dump backup -- --hang-at backup --hang-seconds 3
+    kill -s "$signal" "$pid"
+    await_command guest-fsfreeze-thaw
+    kill -s INT "$pid"
+    expect_end "SIG$signal"
+done
 
 # Once they are thawed, a second signal ends vma-dump at once as ever.
 start_dump query-backup -- --stubborn

@@ -23,6 +23,8 @@
 #define SEND_AGAIN_MS 1000
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+/* Left alone, but where signals are to be outlived; all but the first stop. */
+static const int rough_signals[] = { SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU };
 
 /* Those that are ours, and those that have come: a bit (1 << NUMBER) each. */
 static unsigned handled_signals;
@@ -51,6 +53,21 @@ static void on_signal(int signum)
     setitimer(ITIMER_REAL, &again, NULL);
 }
 
+static void outlive_rough_signals(bool outlive)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(rough_signals); i++) {
+        int signum = rough_signals[i];
+        struct sigaction action = { .sa_handler = SIG_DFL };
+
+        if (outlive) {
+            action.sa_handler = signum == SIGQUIT ? on_signal : SIG_IGN;
+        }
+        if (handled_signals & (1u << signum)) {
+            sigaction(signum, &action, NULL);
+        }
+    }
+}
+
 void io_outlive_signals(bool outlive)
 {
     struct sigaction action = { 0 };
@@ -75,6 +92,18 @@ void io_outlive_signals(bool outlive)
         }
     }
     sigprocmask(SIG_SETMASK, &old, NULL);
+    outlive_rough_signals(outlive);
+}
+
+/* nohup and the like keep their say. */
+static void handle_unless_ignored(int signum)
+{
+    struct sigaction old;
+
+    sigaction(signum, NULL, &old);
+    if (old.sa_handler != SIG_IGN) {
+        handled_signals |= 1u << signum;
+    }
 }
 
 void io_catch_signals(void)
@@ -84,13 +113,10 @@ void io_catch_signals(void)
 
     sigaction(SIGALRM, &action, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
-        struct sigaction old;
-
-        /* nohup and the like keep their say. */
-        sigaction(signals[i], NULL, &old);
-        if (old.sa_handler != SIG_IGN) {
-            handled_signals |= 1u << signals[i];
-        }
+        handle_unless_ignored(signals[i]);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(rough_signals); i++) {
+        handle_unless_ignored(rough_signals[i]);
     }
     io_outlive_signals(false);
     sigemptyset(&asked);

@@ -77,7 +77,8 @@ void io_release_signals(void);
 
 /*
  * For what must not be left undone: while this is on, a second signal is like
- * the first.  Whoever turns it on waits for nothing without a limit.
+ * the first, SIGQUIT is like the others, and none stops the program.  Whoever
+ * turns it on waits for nothing without a limit.
  */
 void io_outlive_signals(bool outlive);
 

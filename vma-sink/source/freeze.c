@@ -122,6 +122,7 @@ bool freeze_start(Freeze *f, GError **error)
     }
     io_outlive_signals(true);
     if (io_interrupted(error)) {
+        io_outlive_signals(false);
         return false;
     }
     if (!f->kind->freeze(f->agent, FREEZE_SECONDS, &f->file_systems, error)) {
