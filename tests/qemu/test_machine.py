@@ -5,12 +5,13 @@ and migrated, and writes a lot; and many backups of one machine."""
 import json
 import os
 import subprocess
+import threading
 import time
 
 from during import (SIZE, SLACK, SLOW, TIMEOUT, clean, goes_on, incomplete,
                     one_disk, refused, to_small_pipe, wait_event,
                     wait_migration)
-from harness import CLUSTER, Reader, check, disk, equal, pattern
+from harness import CLUSTER, Nbd, Reader, check, disk, equal, pattern
 
 
 # The machine stops, or moves
@@ -106,6 +107,35 @@ def test_migrate_unused_during(t):
     vm.end('cancelled')
     equal(reader.wait(10), 0, 'reader')
     equal(vm.leftovers(), before, 'nodes, jobs, descriptors')
+
+
+def test_busy_export(t):
+    """Backups of a disk whose only user is an export with an iothread, which is
+    written to all the time, end."""
+    vm = t.machine('-object', 'iothread,id=t0', '-blockdev',
+                   'driver=file,node-name=d0,filename=' +
+                   t.raw('a', pattern(SIZE)))
+    path = t.path('nbd')
+    vm.qmp.cmd('nbd-server-start',
+               addr={'type': 'unix', 'data': {'path': path}})
+    vm.qmp.cmd('block-export-add', type='nbd', id='e', node_name='d0',
+               writable=True, iothread='t0')
+    over = threading.Event()
+
+    def write():
+        client = Nbd(path, 'd0')
+        while not over.is_set():
+            client.write(0, bytes(512))
+
+    writers = [threading.Thread(target=write, daemon=True) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    for _ in range(20):
+        vm.whole_backup(devlist='d0')
+    check(all(writer.is_alive() for writer in writers), 'a writer has ended')
+    over.set()
+    for writer in writers:
+        writer.join(10)
 
 
 def test_not_our_disks(t):
