@@ -183,7 +183,7 @@ bool io_output_hold_folder(IoOutput *output, GError **error)
 bool io_output_set_path(IoOutput *output, const char *path, bool overwrite,
                         GError **error)
 {
-    mode_t mode;
+    mode_t mode = 0;
 
     if (!check_target(path, overwrite, &output->replaces, &mode, error)) {
         return false;
