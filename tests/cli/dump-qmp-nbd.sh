@@ -11,7 +11,7 @@ mkdir images
 nbd() { dump_qmp --method=nbd --fleecing images "$@"; }
 
 # Each of them is for a GiB.
-fake_qmp --version=7.2 \
+fake_qmp --version=8.0 \
     --nbd="--trim --size=$((100 << 30)) --extents=$((1 << 31)):3 /dev/null"
 expect_exit 0 nbd
 [ "$(grep -c trim nbd.log)" = 100 ] || fail "$(grep -c trim nbd.log) discards"

@@ -8,6 +8,7 @@ behind."""
 
 import argparse
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -78,10 +79,15 @@ def test_contents(t):
 
 
 def test_holes_are_not_read(t):
-    """A terabyte that is a hole takes no time, and no space in the images."""
+    """A terabyte that is a hole takes no time, and no space in the images; a
+    QEMU before 8.0, which can't tell what is one, reads a gigabyte of it."""
     t.img('create', '-q', '-f', 'qcow2', t.path('a'), '1T')
     vm = Host(t, *disk('d0', t.path('a'), 'qcow2'))
-    vm.io('d0', 'write -q -P 1 512G 64k')
+    middle = 512 << 30
+    if vm.version < (8, 0):
+        vm.qmp.cmd('block_resize', node_name='d0-node', size=1 << 30)
+        middle = 512 << 20
+    vm.io('d0', 'write -q -P 1 %d 64k' % middle)
     dump = vm.dump(LIMIT)
     dump.reader.read_preamble()
     kinds = []
@@ -92,8 +98,8 @@ def test_holes_are_not_read(t):
         while not device.ended:
             kinds.append(dump.reader.read_record())
     dump.reader.read_record()
-    equal(found, {512 << 30: b'\1' * CLUSTER}, 'data')
-    check(len(kinds) < 10, '%d records' % len(kinds))
+    equal(found, {middle: b'\1' * CLUSTER}, 'data')
+    check(len(kinds) < 10 or vm.version < (8, 0), '%d records' % len(kinds))
     equal(dump.wait(), 0, 'exit code')
     vm.clean()
 
@@ -144,6 +150,28 @@ def test_point_in_time(t):
     images = dump.read()
     check(images['d0'] == data[0], 'd0 again')
     check(images['d1'] == data[1], 'd1 again')
+    vm.clean()
+
+
+def test_point_in_time_of_parts(t):
+    """Nor what it writes in many small places, with others in between."""
+    size = 8 << 20
+    data = pattern(size)
+    data[3 << 20:4 << 20] = bytes(1 << 20)
+    t.img('convert', '-O', 'qcow2', t.raw('a', data), t.path('b'))
+    vm = Host(t, *disk('d0', t.path('a')), *disk('d1', t.path('b'), 'qcow2'))
+    dump = vm.dump().start()
+    rng = random.Random(1)
+    for _ in range(60):
+        vm.io(rng.choice(('d0', 'd1')), 'write -q %s %dk %dk' %
+              (rng.choice(('-P 3', '-z', '-z -u')),
+               rng.randrange(size // 4096 - 25) * 4,
+               rng.choice((4, 64, 100))))
+    images = dump.read()
+    for name in ('d0', 'd1'):
+        wrong = [n for n in range(0, size, CLUSTER)
+                 if images[name][n:n + CLUSTER] != data[n:n + CLUSTER]]
+        equal(wrong, [], name)
     vm.clean()
 
 

@@ -38,6 +38,7 @@ typedef struct DiskOptions {
     bool force_share;           /* also what is in use */
     /* For exports. */
     bool snapshot;              /* QEMU keeps it only to be read once, by us */
+    bool by_clusters;           /* only answers about one cluster are right */
     bool overlay;               /* of a disk that is written to; see nbd.c */
     const char *name;           /* what messages call it; NULL: the source */
 } DiskOptions;

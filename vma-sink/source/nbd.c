@@ -445,6 +445,10 @@ Disk *nbd_disk_open(const char *uri, const DiskOptions *options,
         }
         return NULL;
     }
+    if (options->by_clusters) {
+        n->request_bytes = MIN(n->request_bytes, BACKUP_CLUSTER_BYTES);
+        drop_map(n);
+    }
     if (n->map && options->overlay) {
         zero_map_ask_twice(n->map);
     }

@@ -52,6 +52,12 @@
 #define START_SECONDS 60
 #define WATCH_US (200 * 1000)
 #define MIN_VERSION 702
+/*
+ * Before, a snapshot gives what is on the disk now for a range that begins with
+ * clusters that were copied and goes on with others (hbitmap_status() returns
+ * false there), and says of it what is a hole now.
+ */
+#define RANGES_VERSION 800
 /* From here on the guest gets no error for a disk that can't be read. */
 #define CBW_ERROR_VERSION 1001
 /* As in qemu.c: what a client that was killed has passed is replaced by it. */
@@ -437,7 +443,11 @@ static Disk *open_snapshot(QemuNbd *n, unsigned index, GError **error)
     g_autofree char *uri =
         g_strdup_printf("nbd+unix:///%s?socket=/proc/self/fd/%d", export,
                         n->socket_fd);
-    const DiskOptions options = { .name = disk->name, .snapshot = true };
+    const DiskOptions options = {
+        .name = disk->name,
+        .snapshot = true,
+        .by_clusters = qmp_version(n->qmp) < RANGES_VERSION,
+    };
 
     return disk_open(uri, &options, error);
 }
