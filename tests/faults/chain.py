@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """kill -9, of each program of a backup of a QEMU whose disks are written to.
 
-A guest writes numbered blocks to two disks, one after another, by NBD.  So an
-archive shows its point in time: it has all writes before one of them and none
-from that one on, on both disks.
+A guest writes numbered blocks to two disks, one after another.  So an archive
+shows its point in time: it has all writes before one of them and none from that
+one on, on both disks.
 
-After each kill QEMU has what it had before, no more: jobs, nodes, descriptors;
-no write has failed; and the next backup works, and is right.
+After each kill QEMU has what it had before, no more: jobs, nodes, exports,
+descriptors; the guest goes on to write, and no write has failed; and the next
+backup works, and is right.  With the method nbd what a vma-dump that was killed
+has made in QEMU stays there until the next one: after that nothing is left.
 """
 
+import copy
 import os
 import random
 import socket
@@ -20,7 +23,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 '../qemu'))
 
-import harness      # noqa: E402  pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+import harness                  # noqa: E402
+from unpatched import Host      # noqa: E402
 from common import (DUMP, SINK, Folder, disks_of, listing, make_disk, read,
                     remove, verify)
 from procs import PATIENCE, Row, kill
@@ -40,16 +45,51 @@ def qemu_folder():
     return result.stdout.strip() if result.returncode == 0 else None
 
 
+class Exports:
+    """The disks, written to by QEMU's NBD server, of which it has one"""
+
+    def __init__(self, vm, folder):
+        path = folder.join('disks')
+        remove(path)
+        vm.qmp.cmd('nbd-server-start', addr={
+            'type': 'unix', 'data': {'path': path}})
+        for name in SIZES:
+            vm.qmp.cmd('block-export-add', type='nbd', id='e-' + name,
+                       node_name=name, name=name, writable=True)
+        self._nbd = {name: harness.Nbd(path, name) for name in SIZES}
+
+    def write(self, name, offset, data):
+        self._nbd[name].write(offset, data)
+
+
+class Devices:
+    """The same by the guest's devices, through a monitor that nobody else uses:
+    the method nbd needs the server"""
+
+    def __init__(self, vm, folder):
+        self._pattern = folder.join('pattern')
+        self._vm = copy.copy(vm)    # but for its monitor
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(vm.sockets[1])
+        self._vm.qmp = harness.Qmp(sock)
+
+    def write(self, name, offset, data):
+        with open(self._pattern, 'wb') as file:
+            file.write(data)
+        self._vm.io(name, 'write -q -s %s %d %d' % (self._pattern, offset,
+                                                    len(data)))
+
+
 class Guest(threading.Thread):
     """Writes blocks that tell their number"""
 
-    def __init__(self, disks, nbd, first, seed):
+    def __init__(self, disks, way, first, seed):
         super().__init__(daemon=True)
         self.base = disks           # content by name, without the writes
         self.log = []               # (name, offset) of each write
         self.error = None
         self._first = first         # number of the log's first one
-        self._nbd = nbd
+        self._way = way             # Exports or Devices
         self._rng = random.Random(seed)
         self._lock = threading.Lock()
         self._stopped = False
@@ -65,7 +105,8 @@ class Guest(threading.Thread):
                     name = self._rng.choice(sorted(SIZES))
                     offset = self._rng.randrange(SIZES[name] // BLOCK) * BLOCK
                     self.log.append((name, offset))
-                    self._nbd[name].write(offset, self._block(len(self.log) - 1))
+                    self._way.write(name, offset,
+                                    self._block(len(self.log) - 1))
                 time.sleep(0.001)
         except Exception as err:    # pylint: disable=broad-except
             self.error = err
@@ -73,6 +114,16 @@ class Guest(threading.Thread):
     def next_number(self):
         """No number is used twice, or an old block would look like a new one"""
         return self._first + len(self.log)
+
+    def go_on(self):
+        """Waits until it has written some more: None, or what is wrong"""
+        enough = len(self.log) + 10
+        deadline = time.monotonic() + PATIENCE
+        while len(self.log) < enough and not self.error:
+            if time.monotonic() > deadline:
+                return 'its writes hang'
+            time.sleep(0.002)
+        return self.error
 
     def stop(self):
         self._stopped = True
@@ -104,51 +155,56 @@ class Guest(threading.Thread):
 class Qemu:
     """A QEMU with two disks and a guest; started anew when it was killed"""
 
-    def __init__(self, folder, build, seed):
+    def __init__(self, folder, build, patches, seed):
         self._test = harness.Test(build, folder.path)
         self._seed = seed
+        self.patches = patches      # whether they are used
         self.folder = folder
         self.guest = None
-        self.monitor = folder.join('qmp')
+        self.vm = None
         for number, name in enumerate(SIZES):
             make_disk(folder.join(name), SIZES[name], seed * 2 + number)
         self.boot()
 
     def _start(self):
-        args = ['-qmp', 'unix:%s,server=on,wait=off' % self.monitor]
+        args = []
         for name in SIZES:
             args += ['-blockdev', 'driver=file,node-name=%s,filename=%s' %
                      (name, self.folder.join(name)),
                      '-device', 'virtio-blk-pci,id=%s,drive=%s,share-rw=on' %
                      (name, name)]
-        vm = self._test.machine(*args)
-        vm.qmp.cmd('nbd-server-start', addr={
-            'type': 'unix', 'data': {'path': self.folder.join('disks')}})
-        for name in SIZES:
-            vm.qmp.cmd('block-export-add', type='nbd', id='e-' + name,
-                       node_name=name, name=name, writable=True)
-        return vm
+        return Host(self._test, *args)
 
     def boot(self):
-        for name in ('qmp', 'disks'):
-            remove(self.folder.join(name))
+        if self.vm:
+            os.rmdir(self.vm.folder)    # which has no temporary image any more
         self.vm = self._start()
-        nbd = {name: harness.Nbd(self.folder.join('disks'), name)
-               for name in SIZES}
+        way = (Exports if self.patches else Devices)(self.vm, self.folder)
         self._seed += 1
         first = self.guest.next_number() if self.guest else 1
         self.guest = Guest({name: bytearray(read(self.folder.join(name)))
-                            for name in SIZES}, nbd, first, self._seed)
+                            for name in SIZES}, way, first, self._seed)
         self.before = self.leftovers()
 
+    def claims(self):
+        """What of a backup does not go by itself"""
+        nodes, jobs, _ = self.vm.leftovers()
+        exports = [e['id'] for e in self.vm.qmp.cmd('query-block-exports')]
+        return nodes, jobs, exports, self.vm.qmp.cmd('query-fdsets')
+
     def leftovers(self):
-        """As harness's, with how many of a kind of descriptor there are"""
-        nodes, jobs, pipes = self.vm.leftovers()
-        return nodes, jobs, len(pipes)
+        """These, how many of a kind of descriptor there are, and the temporary
+        images"""
+        images = [path for path in self.vm.files() if self.vm.folder in path]
+        return (self.claims(), len(self.vm.leftovers()[2]), images,
+                os.listdir(self.vm.folder))
+
+    def has_claims(self):
+        return self.claims() != self.before[0]
 
     def is_running(self):
-        return self.vm.status()['status'] not in ('none', 'done', 'cancelled',
-                                                  'error')
+        return self.patches and self.vm.status()['status'] not in (
+            'none', 'done', 'cancelled', 'error')
 
     def wait_for_end(self):
         """Of the backup, also of what vma-dump has left running"""
@@ -167,7 +223,15 @@ class Qemu:
                 return 'QEMU has %r, and had %r' % (self.leftovers(),
                                                     self.before)
             time.sleep(0.01)
-        return None
+        return None if self.patches else self._stop_server()
+
+    def _stop_server(self):
+        """None, or that there was one; that of Exports is not vma-dump's"""
+        try:
+            self.vm.qmp.cmd('nbd-server-stop')
+        except harness.QmpError:
+            return None
+        return 'the NBD server runs'
 
     def end(self):
         self.guest.stop()
@@ -194,7 +258,9 @@ class Backups:
             sink = self.remote.ssh('exec ' + ' '.join(sink))
         else:
             source, target = [end.detach() for end in socket.socketpair()]
-        dump = [DUMP, '--qmp', self.qemu.monitor]
+        dump = [DUMP, '--qmp', self.qemu.vm.sockets[0]]
+        if not self.qemu.patches:
+            dump += ['--method=nbd', '--fleecing', self.qemu.vm.folder]
         for name in SIZES:
             dump += ['-d', name]
         if answer and not self.remote:
@@ -300,7 +366,7 @@ def kill_once(tally, kind, backups, victim):
     wait = backups.rng.uniform(0, backups.seconds * (1.5 if slow else 1.1))
     time.sleep(wait)
     backups.kill(row, victim)
-    if victim == 'vma-dump' and backups.is_held(row):
+    if victim == 'vma-dump' and qemu.patches and backups.is_held(row):
         settle_held(tally, kind, backups, row)
         return
     codes = row.wait()
@@ -313,28 +379,32 @@ def kill_once(tally, kind, backups, victim):
     else:
         qemu.wait_for_end()
         outcome = judge(backups, codes, begun, answer)
-        if qemu.guest.error:
-            tally.bad(kind, 'guest', '%s: %s' % (text, qemu.guest.error))
-            qemu.vm.kill()
-            qemu.boot()
-            return
-    wrong = None if victim == 'QEMU' else qemu.is_as_before()
-    wrong = wrong or backups.next_one()
+    error = qemu.guest.go_on()
+    named = not qemu.patches and victim == 'vma-dump' and qemu.has_claims()
+    wrong = None if error or named else qemu.is_as_before()
+    wrong = wrong or (None if error else backups.next_one())
+    error = error or qemu.guest.error
+    if error:
+        tally.bad(kind, 'guest', '%s: %s' % (text, error))
+        qemu.vm.kill()
+        qemu.boot()
+        return
     if outcome not in ('none', 'whole'):
         tally.bad(kind, 'lie', '%s: %s' % (text, outcome))
     elif wrong:
         tally.bad(kind, 'left', '%s: %s' % (text, wrong))
     else:
-        tally.good(kind, outcome)
+        tally.good(kind, 'named' if named else outcome)
 
 
-def kill_all(tally, title, build, ssh, victims, count, seed):
+def kill_all(tally, title, build, victims, count, seed, patches=True,
+             ssh=False):
     with Folder() as folder:
         remote = Remote(folder.path) if ssh else None
         if ssh and remote.missing:
             tally.skip(title, remote.missing)
             return
-        qemu = Qemu(folder, build, seed)
+        qemu = Qemu(folder, build, patches, seed)
         try:
             backups = Backups(qemu, remote, seed)
             wrong = backups.next_one()
@@ -353,8 +423,13 @@ def test(tally, count, seed):
         tally.skip('kill -9, QEMU', 'no patched QEMU')
         return
     tally.row = '`kill -9` of vma-dump, vma-sink, QEMU with a guest'
-    kill_all(tally, 'kill -9 of %s, a guest runs', build, False,
+    kill_all(tally, 'kill -9 of %s, a guest runs', build,
              ('vma-dump', 'vma-sink', 'QEMU'), count, seed)
     tally.row = '`kill -9` of vma-dump, ssh, sshd, vma-sink, QEMU with a guest'
-    kill_all(tally, 'kill -9 of %s, a guest runs, ssh', build, True,
-             ('vma-dump', 'ssh', 'sshd', 'vma-sink', 'QEMU'), count, seed)
+    kill_all(tally, 'kill -9 of %s, a guest runs, ssh', build,
+             ('vma-dump', 'ssh', 'sshd', 'vma-sink', 'QEMU'), count, seed,
+             ssh=True)
+    tally.row = ('`kill -9` of vma-dump, vma-sink, QEMU with a guest, '
+                 'without patches')
+    kill_all(tally, 'kill -9 of %s, a guest runs, no patches', build,
+             ('vma-dump', 'vma-sink', 'QEMU'), count, seed, patches=False)

@@ -20,9 +20,19 @@ import traceback
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import tally    # noqa: E402  pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+import common   # noqa: E402
+import tally    # noqa: E402
 
 NAMES = ('power', 'errors', 'kills', 'chain')
+
+
+def missing(names):
+    """What is not built of what they need: without the shim nothing fails"""
+    needed = [common.DUMP, common.SINK, common.RESTORE]
+    if set(names) - {'chain'}:
+        needed.append(common.SHIM)
+    return [path for path in needed if not os.path.exists(path)]
 
 
 def run(name, args):
@@ -43,6 +53,8 @@ def main():
     parser.add_argument('-s', '--seed', type=int, default=1)
     parser.add_argument('names', metavar='NAME', nargs='*', default=NAMES)
     args = parser.parse_args()
+    if missing(args.names):
+        parser.error('not built: ' + ' '.join(missing(args.names)))
     sys.stdout.reconfigure(line_buffering=True)
 
     total = tally.Tally()
