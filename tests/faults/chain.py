@@ -14,6 +14,7 @@ has made in QEMU stays there until the next one: after that nothing is left.
 import copy
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -43,6 +44,12 @@ def qemu_folder():
                              '--series', series, 'system'],
                             stdout=subprocess.PIPE, text=True)
     return result.stdout.strip() if result.returncode == 0 else None
+
+
+def installed_folder():
+    """That of the QEMU that is installed, which has no patches, or None"""
+    program = shutil.which('qemu-system-x86_64')
+    return program and os.path.dirname(program)
 
 
 class Exports:
@@ -417,11 +424,7 @@ def kill_all(tally, title, build, victims, count, seed, patches=True,
             qemu.end()
 
 
-def test(tally, count, seed):
-    build = qemu_folder()
-    if not build:
-        tally.skip('kill -9, QEMU', 'no patched QEMU')
-        return
+def test_patches(tally, build, count, seed):
     tally.row = '`kill -9` of vma-dump, vma-sink, QEMU with a guest'
     kill_all(tally, 'kill -9 of %s, a guest runs', build,
              ('vma-dump', 'vma-sink', 'QEMU'), count, seed)
@@ -429,7 +432,21 @@ def test(tally, count, seed):
     kill_all(tally, 'kill -9 of %s, a guest runs, ssh', build,
              ('vma-dump', 'ssh', 'sshd', 'vma-sink', 'QEMU'), count, seed,
              ssh=True)
+
+
+def test(tally, count, seed):
+    patched = qemu_folder()
+    if patched:
+        test_patches(tally, patched, count, seed)
+    else:
+        tally.skip('kill -9, QEMU', 'no patched QEMU')
     tally.row = ('`kill -9` of vma-dump, vma-sink, QEMU with a guest, '
                  'without patches')
-    kill_all(tally, 'kill -9 of %s, a guest runs, no patches', build,
-             ('vma-dump', 'vma-sink', 'QEMU'), count, seed, patches=False)
+    for build, title in ((patched, 'patches not used'),
+                         (installed_folder(), 'no patches')):
+        title = 'kill -9 of %s, a guest runs, ' + title
+        if build:
+            kill_all(tally, title, build, ('vma-dump', 'vma-sink', 'QEMU'),
+                     count, seed, patches=False)
+        else:
+            tally.skip(title % 'QEMU', 'there is no such QEMU')
