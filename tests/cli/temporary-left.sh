@@ -89,6 +89,15 @@ done
 rm out/next.vma
 [ "$(find out | sort)" = "$before" ] || fail "something is gone"
 
+# A folder's name may end in '/'.
+source=stream pids=()
+start g "$VMA_SINK" --format=raw -o out/g/
+kill -9 "${pids[@]}"
+wait
+expect_exit 0 "$VMA_SINK" --format=raw -o out/g/ < stream
+expect_message "removed 'out/g."
+rm -r out/g
+
 # What is whole has no mark.
 for file in whole.vma out/disks/*; do
     [ "$(python3 -c 'import os, sys

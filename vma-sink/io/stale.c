@@ -270,10 +270,17 @@ static void look_at(int folder_fd, const char *folder, const char *name,
 
 void io_stale_remove(const char *path, IoStaleFunc *func, void *opaque)
 {
-    g_autofree char *folder = g_path_get_dirname(path);
-    DIR *dir = opendir(folder);
+    g_autofree char *name = g_strdup(path);
+    g_autofree char *folder = NULL;
+    DIR *dir;
     struct dirent *entry;
 
+    /* "vm1/" is in the same folder as "vm1". */
+    for (size_t i = strlen(name); i > 1 && name[i - 1] == '/'; i--) {
+        name[i - 1] = '\0';
+    }
+    folder = g_path_get_dirname(name);
+    dir = opendir(folder);
     if (!dir) {
         return;
     }
