@@ -477,7 +477,10 @@ void io_folder_free(IoFolder *folder)
         unlinkat(folder->fd, file->name, 0);
     }
     if (!folder->finished && folder->temp) {
-        rmdir(folder->temp);
+        g_autofree char *name = g_path_get_basename(folder->temp);
+
+        /* The folder that it is in may have another name by now. */
+        unlinkat(folder->parent_fd, name, AT_REMOVEDIR);
     }
     close_if_open(folder->fd);
     close_if_open(folder->parent_fd);

@@ -197,13 +197,25 @@ bool io_output_set_path(IoOutput *output, const char *path, bool overwrite,
     return true;
 }
 
+/* A folder that is held may have another name by now. */
+static void remove_temp(const IoOutput *output)
+{
+    g_autofree char *name = g_path_get_basename(output->temp);
+
+    if (output->folder_fd >= 0) {
+        unlinkat(output->folder_fd, name, 0);
+    } else {
+        unlink(output->temp);
+    }
+}
+
 void io_output_free(IoOutput *output)
 {
     if (!output) {
         return;
     }
     if (output->temp) {
-        unlink(output->temp);
+        remove_temp(output);
     }
     if (output->path && output->fd >= 0) {
         close(output->fd);
