@@ -15,6 +15,7 @@
 
 struct Confine {
     int rules_fd;               /* of Landlock; -1: not used */
+    int errnum;                 /* why that or a rule is missing; 0: none is */
 };
 
 gboolean confine_wanted = TRUE;
@@ -47,10 +48,13 @@ static void add_common(Confine *confine)
 
 Confine *confine_new(void)
 {
-    Confine *confine = g_new(Confine, 1);
+    Confine *confine = g_new0(Confine, 1);
 
-    confine->rules_fd = confine_wanted && !landlock_missing()
-                        ? confine_landlock_new() : -1;
+    confine->rules_fd = -1;
+    if (confine_wanted && !landlock_missing()) {
+        confine->rules_fd = confine_landlock_new();
+        confine->errnum = confine->rules_fd < 0 ? errno : 0;
+    }
     add_common(confine);
     return confine;
 }
@@ -67,8 +71,9 @@ void confine_free(Confine *confine)
 
 static void add(Confine *confine, const char *path, ConfineAccess access)
 {
-    if (confine->rules_fd >= 0) {
-        confine_landlock_add(confine->rules_fd, path, access);
+    if (confine->rules_fd >= 0 &&
+        !confine_landlock_add(confine->rules_fd, path, access)) {
+        confine->errnum = errno;
     }
 }
 
@@ -152,6 +157,11 @@ bool confine_enter(const Confine *confine, ConfineKind kind, GError **error)
 {
     if (!confine_wanted) {
         return true;
+    }
+    if (confine->errnum) {
+        /* Without a rule a backup would fail in the end. */
+        errno = confine->errnum;
+        return set_refused("landlock", error);
     }
     preload();
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {

@@ -110,17 +110,24 @@ int confine_landlock_new(void)
     return syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
 }
 
-void confine_landlock_add(int rules_fd, const char *path, ConfineAccess access)
+/* Of a call that failed: what it was asked is right, and may be done later. */
+static bool is_short_of(void)
+{
+    return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+}
+
+bool confine_landlock_add(int rules_fd, const char *path, ConfineAccess access)
 {
     /* A folder is opened as one, which mounts what is mounted when needed. */
     PathBeneath rule = { .fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) };
     struct stat st;
+    bool ok;
 
     if (rule.fd < 0) {
         rule.fd = open(path, O_PATH | O_CLOEXEC);
     }
     if (rule.fd < 0) {
-        return;
+        return !is_short_of();
     }
     rule.allowed = file_rights[access];
     if (fstat(rule.fd, &st) == 0 && S_ISDIR(st.st_mode)) {
@@ -128,9 +135,10 @@ void confine_landlock_add(int rules_fd, const char *path, ConfineAccess access)
     }
     rule.allowed &= handled_fs(confine_landlock_version());
     /* Pipes and the like take no rule, and need none. */
-    (void)syscall(SYS_landlock_add_rule, rules_fd, RULE_PATH_BENEATH, &rule,
-                  0);
+    ok = syscall(SYS_landlock_add_rule, rules_fd, RULE_PATH_BENEATH, &rule,
+                 0) == 0 || !is_short_of();
     close(rule.fd);
+    return ok;
 }
 
 bool confine_landlock_enter(int rules_fd)
