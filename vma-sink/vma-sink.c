@@ -584,6 +584,8 @@ static bool check_proxmox(GError **error)
         cli_set_usage(error, "--proxmox and --keep-names can't be combined");
     } else if (g_strcmp0(output_path, "-") == 0) {
         cli_set_usage(error, "with --proxmox -o is a folder");
+    } else if (g_strcmp0(output_path, "") == 0) {
+        cli_set_usage(error, "the name of the output is empty");
     } else {
         /* From here on, as long as files can be read. */
         tzset();

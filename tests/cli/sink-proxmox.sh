@@ -129,6 +129,7 @@ refused 'no number of a guest' --proxmox 1000000000
 refused 'no number of a guest' --proxmox 0100
 refused 'no number of a guest' --proxmox 1e3
 refused '-o is a folder' -o -
+refused 'the name of the output is empty' -o ''
 refused "can't be combined" --format=raw
 expect_exit 1 sink --proxmox 100 -o missing
 expect_message 'No such file'
