@@ -31,8 +31,10 @@ int confine_landlock_version(void);
 /* Of rules, with none in it yet: a descriptor.  -1: errno is set. */
 int confine_landlock_new(void);
 
-/* What can't be looked up is left out.  False: the system is short of something;
- * errno is set. */
+/*
+ * What can't be looked up is left out.  False: the system is short of memory or
+ * descriptors; errno is set.
+ */
 bool confine_landlock_add(int rules_fd, const char *path, ConfineAccess access);
 
 /* Needs no new privileges.  False: errno is set. */
