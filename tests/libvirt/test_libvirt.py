@@ -14,7 +14,7 @@ import time
 from harness import CLUSTER, Skip, check, equal, pattern
 from guest import Guest
 from host import Domain, disk
-from unpatched import DUMP
+from unpatched import DUMP, parts, wrong_clusters
 
 SIZE = 2 << 20
 SINK = os.environ.get('VMA_SINK') or os.path.join(os.path.dirname(DUMP),
@@ -67,6 +67,23 @@ def test_point_in_time(t, libvirtd):
     images = dump.read()
     check(images['vda'] == data[0], 'vda')
     check(images['vdb'] == data[1], 'vdb')
+    vm.clean()
+
+
+def test_point_in_time_of_parts(t, libvirtd):
+    """Nor what it writes in many small places, with others in between."""
+    size = 8 << 20
+    data = pattern(size)
+    data[3 << 20:4 << 20] = bytes(1 << 20)
+    t.img('convert', '-O', 'qcow2', t.raw('a', data), t.path('b'))
+    vm = Domain(t, libvirtd, disk('vda', t.path('a')),
+                disk('vdb', t.path('b'), 'qcow2', "discard='unmap'"))
+    dump = vm.dump().start()
+    for number, write in enumerate(parts(size)):
+        vm.io(number % 2, write)
+    images = dump.read()
+    equal(wrong_clusters(images['vda'], data), [], 'vda')
+    equal(wrong_clusters(images['vdb'], data), [], 'vdb')
     vm.clean()
 
 

@@ -7,6 +7,7 @@ The program is that in the folder of $VMA_DUMP, or in the Makefile's B.
 """
 
 import os
+import random
 import socket
 import struct
 import subprocess
@@ -23,6 +24,21 @@ import qbs      # noqa: E402  pylint: disable=wrong-import-position
 DUMP = os.environ.get('VMA_DUMP') or os.path.join(
     ROOT, os.environ.get('B') or 'build', 'vma-dump')
 SIZE = 2 << 20
+
+
+def parts(size, count=60):
+    """Writes of qemu-io in many small places, of data and of zeroes, with others
+    in between"""
+    rng = random.Random(1)
+    for _ in range(count):
+        yield 'write -q %s %dk %dk' % (rng.choice(('-P 3', '-z', '-z -u')),
+                                       rng.randrange(size // 4096 - 25) * 4,
+                                       rng.choice((4, 64, 100)))
+
+
+def wrong_clusters(image, data):
+    return [n for n in range(0, len(data), harness.CLUSTER)
+            if image[n:n + harness.CLUSTER] != data[n:n + harness.CLUSTER]]
 
 
 class Host(harness.Process):
