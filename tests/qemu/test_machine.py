@@ -12,6 +12,7 @@ from during import (SIZE, SLACK, SLOW, TIMEOUT, clean, goes_on, incomplete,
                     one_disk, refused, to_small_pipe, wait_event,
                     wait_migration)
 from harness import CLUSTER, Nbd, Reader, check, disk, equal, pattern
+from unpatched import parts, wrong_clusters
 
 
 # The machine stops, or moves
@@ -157,6 +158,25 @@ def test_not_our_disks(t):
 
 
 # Many backups, many writes
+
+
+def test_writes_in_places_during(t):
+    """What the guest writes in many small places, with others in between, is
+    not in the backup."""
+    size = 8 << 20
+    data = pattern(size)
+    data[3 << 20:4 << 20] = bytes(1 << 20)
+    t.img('convert', '-O', 'qcow2', t.raw('a', data), t.path('b'))
+    vm = t.machine(*disk('d0', t.path('a')), *disk('d1', t.path('b'), 'qcow2'))
+    reader = Reader(vm.to_pipe(speed=SLOW))
+    for number, write in enumerate(parts(size)):
+        vm.io('d%d' % (number % 2), write)
+    equal(vm.status()['status'], 'active', 'status')
+    vm.full_speed()
+    for name in ('d0', 'd1'):
+        equal(wrong_clusters(reader.result().device(name).image, data), [],
+              name)
+    vm.end('done')
 
 
 def test_fifty_backups(t):
