@@ -220,7 +220,7 @@ check-asan:
 		-fno-sanitize-recover=all -fno-omit-frame-pointer' \
 		check-unit check-cli
 
-# Many more than "make check" has time for: some 900 kills, at random moments and
+# Many more than "make check" has time for: some 1200 kills, at random moments and
 # before calls, 1400 calls that fail or do less, 500 losses of power.
 FAULTS ?= 40
 check-faults: all $(PRELOADED)
