@@ -26,11 +26,11 @@ DUMP = os.environ.get('VMA_DUMP') or os.path.join(
 SIZE = 2 << 20
 
 
-def parts(size, count=60):
+def parts(size):
     """Writes of qemu-io in many small places, of data and of zeroes, with others
     in between"""
     rng = random.Random(1)
-    for _ in range(count):
+    for _ in range(60):
         yield 'write -q %s %dk %dk' % (rng.choice(('-P 3', '-z', '-z -u')),
                                        rng.randrange(size // 4096 - 25) * 4,
                                        rng.choice((4, 64, 100)))

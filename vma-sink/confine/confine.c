@@ -5,13 +5,13 @@
 #include "confine/confine.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "backup/error.h"
 #include "confine/landlock.h"
 #include "confine/seccomp.h"
+#include "io/commit.h"
 
 struct Confine {
     int rules_fd;               /* of Landlock; -1: not used */
@@ -95,14 +95,9 @@ void confine_may_change(Confine *confine, const char *folder)
 /* To the folder that PATH is in. */
 static void add_parent(Confine *confine, const char *path, ConfineAccess access)
 {
-    g_autofree char *name = g_strdup(path);
-    g_autofree char *folder = NULL;
+    g_autofree char *name = io_strip_slashes(path);
+    g_autofree char *folder = g_path_get_dirname(name);
 
-    /* "vm1/" is in the same folder as "vm1". */
-    for (size_t i = strlen(name); i > 1 && name[i - 1] == '/'; i--) {
-        name[i - 1] = 0;
-    }
-    folder = g_path_get_dirname(name);
     add(confine, folder, access);
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +24,16 @@ char *io_temp_template(const char *path)
                                             TEMP_BASE_BYTES, base);
 
     return g_build_filename(folder, name, NULL);
+}
+
+char *io_strip_slashes(const char *path)
+{
+    char *name = g_strdup(path);
+
+    for (size_t i = strlen(name); i > 1 && name[i - 1] == '/'; i--) {
+        name[i - 1] = '\0';
+    }
+    return name;
 }
 
 int io_look_at_name(const char *path, struct stat *st, GError **error)

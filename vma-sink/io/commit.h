@@ -19,6 +19,12 @@
 char *io_temp_template(const char *path);
 
 /*
+ * Without the '/' that may be behind it: "vm1/" is in the same folder as "vm1",
+ * and does not stand for what a link "vm1" leads to.  To be freed.
+ */
+char *io_strip_slashes(const char *path);
+
+/*
  * What has the name already: 1 there is something, of *ST; 0 nothing; -1, of kind
  * FAILED: nothing ever can have it, as it is too long for instance.
  */

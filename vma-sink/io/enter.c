@@ -6,21 +6,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "backup/error.h"
+#include "io/commit.h"
 
 int io_enter_folder(const char *path, GError **error)
 {
-    g_autofree char *name = g_strdup(path);
-    int fd;
+    g_autofree char *name = io_strip_slashes(path);
+    int fd = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-    /* A link with a '/' behind it would be followed. */
-    for (size_t i = strlen(name); i > 1 && name[i - 1] == '/'; i--) {
-        name[i - 1] = '\0';
-    }
-    fd = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         backup_error_set_errno(error, errno, errno == ENOTDIR || errno == ELOOP
                                ? "cannot enter '%s', which must be a folder "

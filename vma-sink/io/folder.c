@@ -317,11 +317,8 @@ IoFolder *io_folder_new(const char *path, IoFolderMayGo *may_go,
     folder->fd = -1;
     folder->parent_fd = -1;
     folder->old_fd = -1;
-    folder->path = g_strdup(path);
+    folder->path = io_strip_slashes(path);
     folder->files = g_ptr_array_new_with_free_func(file_free);
-    for (size_t i = strlen(path); i > 1 && folder->path[i - 1] == '/'; i--) {
-        folder->path[i - 1] = 0;
-    }
     return check_target(folder, may_go, error) &&
            open_parent(folder, error) &&
            create_temp(folder, error) ? g_steal_pointer(&folder) : NULL;

@@ -270,17 +270,11 @@ static void look_at(int folder_fd, const char *folder, const char *name,
 
 void io_stale_remove(const char *path, IoStaleFunc *func, void *opaque)
 {
-    g_autofree char *name = g_strdup(path);
-    g_autofree char *folder = NULL;
-    DIR *dir;
+    g_autofree char *name = io_strip_slashes(path);
+    g_autofree char *folder = g_path_get_dirname(name);
+    DIR *dir = opendir(folder);
     struct dirent *entry;
 
-    /* "vm1/" is in the same folder as "vm1". */
-    for (size_t i = strlen(name); i > 1 && name[i - 1] == '/'; i--) {
-        name[i - 1] = '\0';
-    }
-    folder = g_path_get_dirname(name);
-    dir = opendir(folder);
     if (!dir) {
         return;
     }
