@@ -148,6 +148,9 @@ class Monitor:
         missing = self.options.missing.split(',')
         return [{'name': name} for name in names if name not in missing]
 
+    def cmd_query_iothreads(self, _):
+        return []
+
     def cmd_query_status(self, _):
         return {'status': 'running', 'running': True}
 

@@ -498,6 +498,20 @@ def test_not_our_disks(t):
     check(target.dump().start().read()['d0'] == data, 'the backup')
 
 
+def test_io_threads(t):
+    """Disks in I/O threads are in the backup too; a QEMU before 9.0, which they
+    could abort, is refused, and goes on."""
+    data = pattern(SIZE)
+    vm = Host(t, '-object', 'iothread,id=other',
+              *disk('d0', t.raw('a', data)))
+    if vm.version < (9, 0):
+        vm.dump().fails('is older than 9.0 and has I/O threads')
+    else:
+        check(vm.dump().start().read()['d0'] == data, 'contents')
+    guest_writes(vm, data)
+    vm.clean()
+
+
 def test_no_folder(t):
     """A folder that does not exist is an error, and nothing is left."""
     vm, _data = one_disk(t)

@@ -41,12 +41,29 @@ def wrong_clusters(image, data):
             if image[n:n + harness.CLUSTER] != data[n:n + harness.CLUSTER]]
 
 
+def has_safe_io_threads(program):
+    """Before 9.0 QEMU can abort with them, and vma-dump refuses"""
+    text = subprocess.run([program, '--version'], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+    return int(text.split('version ')[1].split('.')[0]) >= 9
+
+
+def without_io_threads(args):
+    left = [arg.split(',iothread=')[0] for arg in args]
+    while 'iothread,id=io0' in left:
+        at = left.index('iothread,id=io0')
+        del left[at - 1:at + 1]
+    return left
+
+
 class Host(harness.Process):
     """qemu-system-x86_64 without a guest, with the monitors 'qmp0' and 'qmp1'.
     Where it has no accelerator for tests its processor is halted."""
 
     def __init__(self, test, *args):
         program = test.program('qemu-system-x86_64')
+        if not has_safe_io_threads(program):
+            args = without_io_threads(args)
         accelerators = subprocess.run([program, '-accel', 'help'], check=True,
                                       stdout=subprocess.PIPE).stdout.split()
         accel = (['-accel', 'qtest'] if b'qtest' in accelerators

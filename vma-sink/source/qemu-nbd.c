@@ -58,6 +58,11 @@
  * false there), and says of it what is a hole now.
  */
 #define RANGES_VERSION 800
+/*
+ * Before, blockdev-add above a disk with requests under way in an I/O thread
+ * gives back that thread's lock, which it never took, and QEMU aborts.
+ */
+#define IO_THREADS_VERSION 900
 /* From here on the guest gets no error for a disk that can't be read. */
 #define CBW_ERROR_VERSION 1001
 /* As in qemu.c: what a client that was killed has passed is replaced by it. */
@@ -526,6 +531,25 @@ static bool prepare_bitmaps(QemuNbd *n, GError **error)
     return !name || n->bitmaps;
 }
 
+static bool verify_io_threads(QemuNbd *n, GError **error)
+{
+    g_autoptr(JsonNode) threads = NULL;
+
+    if (qmp_version(n->qmp) >= IO_THREADS_VERSION) {
+        return true;
+    }
+    threads = qmp_query(n->qmp, "query-iothreads", NULL, error);
+    if (threads && JSON_NODE_HOLDS_ARRAY(threads) &&
+        json_array_get_length(json_node_get_array(threads)) > 0) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "this QEMU is older than %d.%d and has I/O threads (-object "
+                    "iothread): the backup of a disk in one could abort it",
+                    IO_THREADS_VERSION / 100, IO_THREADS_VERSION % 100);
+        return false;
+    }
+    return threads != NULL;
+}
+
 bool qemu_nbd_start(QemuNbd *n, BackupInfo *info, GPtrArray *disks,
                     GError **error)
 {
@@ -538,7 +562,7 @@ bool qemu_nbd_start(QemuNbd *n, BackupInfo *info, GPtrArray *disks,
             return false;
         }
     }
-    if (!connect_monitor(n, error) ||
+    if (!connect_monitor(n, error) || !verify_io_threads(n, error) ||
         !qemu_disks_verify_owner(n->qmp, error)) {
         return false;
     }
