@@ -32,7 +32,7 @@ DOMAIN = '''
 <domain type='qemu'>
   <name>%(name)s</name>
   <memory unit='MiB'>%(memory)d</memory>
-  <vcpu>1</vcpu>
+  <vcpu>1</vcpu>%(threads)s
   <os><type arch='x86_64' machine='pc'>hvm</type>%(boot)s</os>
   <devices>
     <emulator>%(emulator)s</emulator>
@@ -141,7 +141,8 @@ class Domain:
     """A guest; unless told otherwise its processor is halted, and the tests
     write in its place"""
 
-    def __init__(self, test, libvirtd, *devices, boot=None, memory=32):
+    def __init__(self, test, libvirtd, *devices, boot=None, memory=32,
+                 threads=''):
         self.test = test
         self.libvirtd = libvirtd
         self.name = 'vm' + test.dir[-8:]    # it is part of a socket's path
@@ -156,6 +157,7 @@ class Domain:
         with open(test.path('domain.xml'), 'w') as file:
             file.write(DOMAIN % {
                 'name': self.name, 'memory': memory, 'boot': boot,
+                'threads': threads,
                 'emulator': test.program('qemu-system-x86_64'),
                 'devices': ''.join(devices)})
         self.virsh('create', test.path('domain.xml'))
@@ -178,6 +180,10 @@ class Domain:
     def query(self, command, member):
         answer = json.loads(self.qmp('{"execute": "%s"}' % command))
         return sorted(item[member] for item in answer['return'])
+
+    def major_version(self):
+        answer = json.loads(self.qmp('{"execute": "query-version"}'))
+        return answer['return']['qemu']['major']
 
     def io(self, number, command):
         """A write of the guest to its disk"""

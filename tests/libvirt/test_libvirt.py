@@ -121,6 +121,20 @@ def test_config_of_that_name(t, libvirtd):
 # What goes wrong
 
 
+def test_io_threads(t, libvirtd):
+    """Disks in I/O threads are in the backup too; a QEMU before 9.0, which they
+    could abort, is refused, and goes on."""
+    data = pattern(SIZE)
+    vm = Domain(t, libvirtd, disk('vda', t.raw('a', data)),
+                threads='<iothreads>1</iothreads>')
+    if vm.major_version() < 9:
+        vm.dump().fails('is older than 9.0 and has I/O threads')
+    else:
+        check(vm.dump().start().read()['vda'] == data, 'contents')
+    vm.writes(0, len(data))
+    vm.clean()
+
+
 def test_unknown(t, libvirtd):
     """A guest that is not there, one that does not run, a libvirt elsewhere."""
     vm, _data = one_disk(t, libvirtd, CLUSTER)

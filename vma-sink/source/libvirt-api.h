@@ -23,6 +23,7 @@
     X(virConnectRef) \
     X(virConnectGetType) \
     X(virConnectGetURI) \
+    X(virConnectGetVersion) \
     X(virConnectIsAlive) \
     X(virDomainLookupByName) \
     X(virDomainLookupByUUIDString) \

@@ -113,6 +113,8 @@ static void on_start(GMarkupParseContext *context, const char *element,
             g_slist_length((GSList *)stack) == 4) {
             add_to_disk(p->disk, element, names, values);
         }
+    } else if (is_within(context, "iothreads<domain")) {
+        p->xml->io_threads = true;
     } else if (is_within(context, "seclabel<domain")) {
         p->dac = g_strcmp0(attribute(names, values, "model"), "dac") == 0;
     }

@@ -24,6 +24,7 @@ typedef struct LibvirtDisk {
 typedef struct LibvirtXml {
     GPtrArray *disks;           /* of LibvirtDisk, in the order of the XML */
     char *name;                 /* the guest's */
+    bool io_threads;            /* it has some */
     char *dac_label;            /* QEMU's USER:GROUP; NULL: not told */
 } LibvirtXml;
 

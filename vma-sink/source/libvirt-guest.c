@@ -41,6 +41,7 @@ struct Question {
     bool ok;
     char *answer;               /* owned */
     int64_t number;
+    unsigned long version;      /* of QEMU; 0: not told */
     char *failure;              /* owned */
     bool lost;                  /* the connection */
     bool reached;               /* a new connection was made */
@@ -60,6 +61,7 @@ struct LibvirtGuest {
     GThread *owner;
     char *uuid;
     int id;
+    unsigned long version;
     bool system;
 
     /* Used by the owner alone. */
@@ -234,6 +236,7 @@ static bool ask_open(Question *q)
     }
     q->answer = g_strdup(uuid);
     q->number = (int)api->virDomainGetID(q->found);
+    (void)api->virConnectGetVersion(q->opened, &q->version);
     return true;
 }
 
@@ -426,6 +429,7 @@ static bool learn(LibvirtGuest *g, const char *name, GError **error)
     g->domain = g_steal_pointer(&q->found);
     g->uuid = g_steal_pointer(&q->answer);
     g->id = q->number;
+    g->version = q->version;
     g->system = uri && g_str_has_suffix(uri, "/system");
     return true;
 }
@@ -471,6 +475,11 @@ const char *libvirt_guest_uuid(const LibvirtGuest *g)
 int libvirt_guest_id(const LibvirtGuest *g)
 {
     return g->id;
+}
+
+unsigned libvirt_guest_qemu_version(const LibvirtGuest *g)
+{
+    return g->version / 1000000 * 100 + g->version / 1000 % 1000;
 }
 
 bool libvirt_guest_is_system(const LibvirtGuest *g)

@@ -47,6 +47,12 @@ void libvirt_guest_set_deadline(LibvirtGuest *guest, unsigned seconds);
 bool libvirt_guest_state(LibvirtGuest *guest, LibvirtState *state,
                          GError **error);
 
+/*
+ * Of the QEMU that libvirt would start, such as 702 for 7.2; 0: not told.  A
+ * guest that runs since before an upgrade may have an older one.
+ */
+unsigned libvirt_guest_qemu_version(const LibvirtGuest *guest);
+
 /* Its XML, as it runs or as it would be started; to be freed. */
 char *libvirt_guest_xml(LibvirtGuest *guest, bool inactive, GError **error);
 

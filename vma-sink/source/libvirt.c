@@ -46,6 +46,8 @@
 #include "source/libvirt-scratch.h"
 
 #define CONFIG_NAME "libvirt.xml"
+/* Before, QEMU can abort: see qemu-nbd.c.  With libvirt it was seen, too. */
+#define IO_THREADS_VERSION 900
 /* After an interruption. */
 #define CLEANUP_SECONDS 30
 /*
@@ -157,12 +159,21 @@ static void warn_of(const LibvirtDisk *disk, const char *folder)
 static bool find_disks(LibvirtBackup *b, GError **error)
 {
     g_autofree char *text = libvirt_guest_xml(b->guest, false, error);
+    unsigned version;
 
     if (!text) {
         return false;
     }
     b->xml = libvirt_xml_parse(text, error);
     if (!b->xml) {
+        return false;
+    }
+    version = libvirt_guest_qemu_version(b->guest);
+    if (b->xml->io_threads && version > 0 && version < IO_THREADS_VERSION) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "this QEMU is older than %d.%d and has I/O threads "
+                    "(<iothreads>): the backup of a disk in one could abort it",
+                    IO_THREADS_VERSION / 100, IO_THREADS_VERSION % 100);
         return false;
     }
     b->disks = libvirt_disks_choose(b->xml, b->options->devices, error);
