@@ -193,8 +193,8 @@ class Run:
         far = ('cd %s; vma-sink --stall-timeout 2 -o %s; code=$?; '
                'echo $code > %s; exit $code' %
                (os.getcwd(), self.name, self.code_file))
-        ssh = ['ssh', '-o', 'ServerAliveInterval=1', '-o',
-               'ServerAliveCountMax=2', 'backuphost', far]
+        ssh = ['ssh', '-o', 'ConnectTimeout=10', '-o', 'ServerAliveInterval=1',
+               '-o', 'ServerAliveCountMax=2', 'backuphost', far]
         env = dict(os.environ, SSH_PORT=str(self.relay.port))
         if not self.pipe:
             self.dump = subprocess.Popen(
