@@ -121,8 +121,9 @@ static const GOptionEntry entries[] = {
       "With --qmp or --libvirt: read at most SIZE bytes per second (K, M, G, "
       "T: powers of 1024)", "SIZE" },
     { "timeout", 0, 0, G_OPTION_ARG_INT, &opt_timeout,
-      "With --qmp: give up after the reader of the stream has stalled for so "
-      "long (30); 0: never; not with the method nbd", "SECONDS" },
+      "Give up after the reader of the stream has stalled for so long; 0: "
+      "never; the default is 30 where QEMU writes it (the method pipe), else 0",
+      "SECONDS" },
     { "fsfreeze", 0, G_OPTION_FLAG_OPTIONAL_ARG | G_OPTION_FLAG_FILENAME,
       G_OPTION_ARG_CALLBACK, parse_fsfreeze,
       "Freeze the guest's file systems while the backup starts, by the QEMU "
@@ -512,11 +513,6 @@ static bool dump_qemu(Command *command, Progress *progress, bool *stored,
         return false;
     }
     options.qmp = qmp;
-    if (nbd && opt_timeout > 0) {
-        cli_set_usage(error, "--timeout makes no sense with the method nbd: "
-                      "the guest does not wait for the reader");
-        return false;
-    }
     if (command && !command_start(command, error)) {
         return false;
     }
@@ -583,9 +579,6 @@ static bool verify_libvirt_options(GError **error)
                       "has a method of its own");
     } else if (opt_bitmap) {
         cli_set_usage(error, "--bitmap takes --qmp and the method nbd");
-    } else if (opt_timeout > 0) {
-        cli_set_usage(error, "--timeout makes no sense with --libvirt: the "
-                      "guest does not wait for the reader");
     } else if (opt_fsfreeze) {
         cli_set_usage(error, "--fsfreeze has no socket with --libvirt, which "
                       "knows the guest's agent: put it last, or before another "
@@ -641,12 +634,11 @@ static bool verify_options(char **images, GError **error)
         cli_set_usage(error, "%s and '%s' can't be combined", guest, *images);
     } else if (opt_connect && !opt_libvirt) {
         cli_set_usage(error, "--connect needs --libvirt");
-    } else if (!guest && (opt_devices || opt_speed || opt_timeout != -1 ||
-                          opt_freeze || opt_method || opt_fleecing ||
-                          opt_fleecing_size || opt_bitmap)) {
-        cli_set_usage(error, "--device, --speed, --timeout, --fsfreeze, "
-                      "--fleecing, --bitmap and --method need --qmp or "
-                      "--libvirt");
+    } else if (!guest && (opt_devices || opt_speed || opt_freeze ||
+                          opt_method || opt_fleecing || opt_fleecing_size ||
+                          opt_bitmap)) {
+        cli_set_usage(error, "--device, --speed, --fsfreeze, --fleecing, "
+                      "--bitmap and --method need --qmp or --libvirt");
     } else if (guest && (opt_any_content || opt_force_share)) {
         cli_set_usage(error, "%s and %s can't be combined",
                       opt_any_content ? "--any-content" : "--force-share",
@@ -703,6 +695,9 @@ int main(int argc, char **argv)
     }
     opt_answer |= command != NULL;
     io_catch_signals();
+    if (opt_timeout > 0 && !io_set_write_timeout(opt_timeout, &error)) {
+        return cli_report(error);
+    }
     progress = progress_new("copying");
     if (command) {
         command_set_messages_fd(command, progress_take_messages_fd(progress));

@@ -18,7 +18,6 @@ refuses 2 'needs a folder' --libvirt vm1
 refuses 2 'combined' "${guest[@]}" --qmp socket
 refuses 2 'combined' "${guest[@]}" root=image
 refuses 2 'combined' "${guest[@]}" --any-content
-refuses 2 '--timeout makes no sense' "${guest[@]}" --timeout=5
 refuses 2 '--method makes no sense' "${guest[@]}" --method=nbd
 refuses 2 '--bitmap takes --qmp' "${guest[@]}" --bitmap=b0
 refuses 2 'has no socket' "${guest[@]}" --fsfreeze socket

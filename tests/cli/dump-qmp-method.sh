@@ -18,7 +18,6 @@ wrong 'needs a folder for what the guest overwrites meanwhile: --fleecing' \
 wrong '--fleecing-size needs --fleecing' --fleecing-size 1G
 wrong "--fleecing-size can't be 100K" --fleecing images --fleecing-size 100K
 wrong 'is not a size' --fleecing images --fleecing-size x
-wrong '--timeout makes no sense' --fleecing images --method nbd --timeout 5
 expect_exit 2 "$VMA_DUMP" --fleecing images a=b > out
 expect_message 'need --qmp'
 

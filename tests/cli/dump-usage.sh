@@ -26,7 +26,7 @@ wrong "neither a regular file nor a block device" d=/dev/null
 wrong "--qmp and 'd=disk' can't be combined" --qmp qmp d=disk
 wrong "need --qmp" -d x d=disk
 wrong "need --qmp" --speed 1M d=disk
-wrong "need --qmp" --timeout 5 d=disk
+wrong "timeout of -5 seconds" --timeout=-5 d=disk
 wrong "can't be combined" --qmp qmp --any-content
 wrong "--force-share and --qmp can't be combined" --qmp qmp -U
 wrong "is not a size" --qmp qmp --speed 1X

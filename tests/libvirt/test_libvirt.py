@@ -421,11 +421,21 @@ def test_answer(t, libvirtd):
         vm.clean()
 
 
+def test_timeout(t, libvirtd):
+    """A reader who has stalled for --timeout ends the backup."""
+    vm, _data = one_disk(t, libvirtd)
+    dump = vm.dump('--timeout=1').start()
+    dump.process.wait(20)
+    equal(dump.wait(), 1, 'exit code')
+    check('did not take anything within 1 s' in dump.message, dump.message)
+    vm.clean()
+
+
 def test_refused_options(t, libvirtd):
     """Options that would mean nothing are wrong usage."""
     vm, _data = one_disk(t, libvirtd, CLUSTER)
-    for options in (['--timeout=5'], ['--method=nbd'], ['--qmp', 'x'],
-                    ['--fsfreeze', 'socket'], ['a=b'], ['--any-content']):
+    for options in (['--method=nbd'], ['--qmp', 'x'], ['--fsfreeze', 'socket'],
+                    ['a=b'], ['--any-content']):
         dump = vm.dump(*options)
         dump.wait()
         equal(dump.process.returncode, 2, ' '.join(options))

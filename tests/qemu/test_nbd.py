@@ -556,9 +556,15 @@ def test_speed(t):
 
 
 def test_timeout(t):
-    """--timeout is refused, for there is nothing that it could bound."""
-    vm, _data = one_disk(t)
-    vm.dump('--timeout=5').fails('--timeout makes no sense', 2)
+    """A reader who has stalled for --timeout ends the backup."""
+    vm, data = one_disk(t)
+    for options in ([], ['--answer']):
+        dump = vm.dump('--timeout=1', *options).start()
+        dump.process.wait(20)
+        equal(dump.wait(), 1, 'exit code')
+        check('did not take anything within 1 s' in dump.message, dump.message)
+        vm.clean()
+    check(vm.dump('--timeout=60').start().read()['d0'] == data, 'contents')
     vm.clean()
 
 

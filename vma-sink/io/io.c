@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backup/error.h"
@@ -30,6 +31,9 @@ static const int rough_signals[] = { SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU };
 static unsigned handled_signals;
 static volatile sig_atomic_t seen_signals;
 static _Atomic int caught_signal;        /* other threads ask for it, too */
+
+static unsigned write_timeout_s;        /* 0: none */
+static timer_t write_timer;             /* where there is one */
 
 /*
  * A signal that arrives just before a blocking call would be lost on it, so
@@ -308,23 +312,84 @@ bool io_wait_readable(int fd, int stop_fd, unsigned seconds, GError **error)
     }
 }
 
-bool io_writev(int fd, struct iovec *iov, int count, GError **error)
+bool io_set_write_timeout(unsigned seconds, GError **error)
 {
+    struct sigevent event = {
+        .sigev_notify = SIGEV_SIGNAL,
+        .sigev_signo = SIGALRM,
+    };
+
+    if (seconds > 0 && timer_create(CLOCK_MONOTONIC, &event,
+                                    &write_timer) < 0) {
+        backup_error_set_errno(error, errno, "cannot create a timer");
+        return false;
+    }
+    write_timeout_s = seconds;
+    return true;
+}
+
+/*
+ * While it runs, SIGALRM gets a blocked write back once a second.  This timer is
+ * not the one of on_signal().
+ */
+static void run_write_timer(bool run)
+{
+    const struct itimerspec spec = {
+        .it_interval = { .tv_sec = run },
+        .it_value = { .tv_sec = run },
+    };
+
+    if (write_timeout_s > 0) {
+        timer_settime(write_timer, 0, &spec, NULL);
+    }
+}
+
+/* Whether it may be tried again; the last byte was taken at SINCE_US. */
+static bool may_write(int64_t since_us, GError **error)
+{
+    if (io_interrupted(error)) {
+        return false;
+    }
+    if (write_timeout_s > 0 && g_get_monotonic_time() - since_us >
+                               write_timeout_s * G_USEC_PER_SEC) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "the reader did not take anything within %u seconds",
+                    write_timeout_s);
+        return false;
+    }
+    return true;
+}
+
+static bool write_all(int fd, struct iovec *iov, int count, GError **error)
+{
+    int64_t since_us = g_get_monotonic_time();
+
     iov_discard(&iov, &count, 0);
     while (count > 0) {
         ssize_t n;
 
-        if (io_interrupted(error)) {
+        if (!may_write(since_us, error)) {
             return false;
         }
         n = writev(fd, iov, count);
         if (n >= 0) {
             iov_discard(&iov, &count, n);
+            since_us = g_get_monotonic_time();
         } else if (!retry(fd, POLLOUT, error)) {
             return false;
         }
     }
     return true;
+}
+
+bool io_writev(int fd, struct iovec *iov, int count, GError **error)
+{
+    bool ok;
+
+    run_write_timer(true);
+    ok = write_all(fd, iov, count, error);
+    run_write_timer(false);
+    return ok;
 }
 
 /*
@@ -333,6 +398,8 @@ bool io_writev(int fd, struct iovec *iov, int count, GError **error)
  */
 bool io_send(int fd, struct iovec *iov, int count, GError **error)
 {
+    int64_t since_us = g_get_monotonic_time();
+
     iov_discard(&iov, &count, 0);
     while (count > 0) {
         const struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
@@ -340,7 +407,7 @@ bool io_send(int fd, struct iovec *iov, int count, GError **error)
         ssize_t heard, n = -1;
         char byte;
 
-        if (io_interrupted(error)) {
+        if (!may_write(since_us, error)) {
             return false;
         }
         heard = recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
@@ -357,6 +424,7 @@ bool io_send(int fd, struct iovec *iov, int count, GError **error)
         }
         if (n >= 0) {
             iov_discard(&iov, &count, n);
+            since_us = g_get_monotonic_time();
         } else if (errno == EAGAIN) {
             poll(&pfd, 1, SEND_AGAIN_MS);
         } else if (!retry(fd, POLLOUT, error)) {

@@ -46,6 +46,13 @@ bool io_write(int fd, const void *buffer, size_t bytes, GError **error);
 bool io_writev(int fd, struct iovec *iov, int count, GError **error);
 
 /*
+ * From now on these, and io_send(), fail when the other side has taken nothing
+ * for SECONDS; 0: never, as at the beginning.  Once, after io_catch_signals(),
+ * and for writers in the main thread.
+ */
+bool io_set_write_timeout(unsigned seconds, GError **error);
+
+/*
  * As io_writev(), to a socket whose other side has nothing to say meanwhile:
  * fails as soon as it says something all the same, which is left to be read.
  * That it will say nothing any more is no failure.
