@@ -40,13 +40,23 @@ result() { # ok|fail|skip NAME [REASON]
     esac
 }
 
+# Of TAP the tests that fail, each after what it said.
+show_failures() {
+    local line said=''
+    while IFS= read -r line; do
+        case $line in
+        'not ok '*) printf '%s%s\n' "$said" "$line"; said='' ;;
+        'ok '*) said='' ;;
+        *) said+=$line$'\n' ;;
+        esac
+    done
+}
+
 # A program that speaks TAP: prefix and command.
 run_tap() {
     local prefix=$1 line count=0 plan='' code
     shift
-    "$@" > >(tee "$log") 2>&1 | while IFS= read -r line; do
-        [[ $line != not\ ok* ]] || printf '%s\n' "$line"
-    done
+    "$@" > >(tee "$log") 2>&1 | show_failures
     code=${PIPESTATUS[0]}
     while IFS= read -r line; do
         case $line in
@@ -59,12 +69,11 @@ run_tap() {
         esac
         count=$((count + 1))
     done < "$log"
-    if [ "${plan%% *}" != "$count" ] || [ "$code" != 0 ]; then
+    # A program that died, or failed without saying which test.
+    if [ "${plan%% *}" != "$count" ] ||
+        { [ "$code" != 0 ] && ! grep -q '^not ok' "$log"; }; then
         grep -vE '^(ok |1\.\.)' "$log" | tail -n 60
-        # A program that died, or failed without saying which test.
-        if [ "${plan%% *}" != "$count" ] || ! grep -q '^not ok' "$log"; then
-            result fail "$prefix" "exit code $code, $count of ${plan:-?} tests"
-        fi
+        result fail "$prefix" "exit code $code, $count of ${plan:-?} tests"
     fi
 }
 
