@@ -57,6 +57,17 @@ expect_no_file() { # PATTERN...
     done
 }
 
+# Waits until all is read of what was written to descriptor FD, a pipe.
+until_read() { # FD
+    python3 -c '
+import fcntl, sys, termios, time
+for _ in range(3000):
+    if not any(fcntl.ioctl(int(sys.argv[1]), termios.FIONREAD, bytes(4))):
+        sys.exit(0)
+    time.sleep(0.01)
+sys.exit(1)' "$1" || fail "it is not read"
+}
+
 # Sends SIGNAL to COMMAND while it waits for the rest of FILE, with BYTES of it read
 # and a temporary file of its own there; that has to end it with exit code 1.
 expect_interrupted() { # SIGNAL FILE BYTES COMMAND...

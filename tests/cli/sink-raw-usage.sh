@@ -78,12 +78,9 @@ meanwhile() { # COMMAND...
     cp -r new folder
     "$VMA_SINK" --format=raw --force -o folder < pipe 2> err &
     exec 9> pipe
-    # The stream is waited for only when the folder has been looked at.
+    # It is read only when the folder has been looked at.
     head -c 16 "$stream" >&9
-    for ((i = 0; i < 1000; i++)); do
-        compgen -G 'folder.*.partial' > /dev/null && break
-        sleep 0.01
-    done
+    until_read 9
     "$@"
     tail -c +17 "$stream" >&9
     exec 9>&-
@@ -135,12 +132,10 @@ rm -r folder.*.partial moved
 # One that came into being meanwhile stays, and this is a failure.
 "$VMA_SINK" --format=raw -o later < pipe 2> err &
 exec 9> pipe
-for ((i = 0; i < 1000; i++)); do
-    compgen -G 'later.*.partial' > /dev/null && break
-    sleep 0.01
-done
+head -c 16 "$stream" >&9
+until_read 9
 mkdir later
-cat "$stream" >&9
+tail -c +17 "$stream" >&9
 exec 9>&-
 wait $!
 code=$?
