@@ -411,6 +411,7 @@ void qemu_claim_extend_error(GError **error, const GError *reason)
     static const char text[] = "what it needed can't be removed from QEMU, "
                                "which the next backup will try again";
     GError *before = *error;
+    bool same;
 
     if (!before) {
         cli_note("warning: the backup has not failed, but %s: %s", text,
@@ -418,9 +419,11 @@ void qemu_claim_extend_error(GError **error, const GError *reason)
         return;
     }
     *error = NULL;
+    same = strcmp(before->message, reason->message) == 0;
     g_set_error(error, BACKUP_ERROR,
                 before->domain == BACKUP_ERROR ? before->code
                                                : BACKUP_ERROR_FAILED,
-                "%s, and %s: %s", before->message, text, reason->message);
+                "%s, and %s%s%s", before->message, text, same ? "" : ": ",
+                same ? "" : reason->message);
     g_error_free(before);
 }
