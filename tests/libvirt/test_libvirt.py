@@ -316,14 +316,14 @@ def test_libvirtd_restarts(t, libvirtd):
 def test_libvirtd_gone(t, libvirtd):
     """Without a libvirtd that could tell whether it is whole no backup
     succeeds; what it leaves the next one removes."""
-    vm, _data = one_disk(t, libvirtd, CLUSTER)
+    vm, _data = one_disk(t, libvirtd)      # a pipe does not hold it
     dump = vm.dump().start()
     libvirtd.stop()
     dump.fails("libvirt can't tell whether the backup is whole")
     check("its job can't be ended in libvirt" in dump.message, dump.message)
     libvirtd.start()
     check(vm.has_job(), 'the job is gone')
-    vm.writes(0, CLUSTER)
+    vm.writes(0, SIZE)
     vm.works()
 
 
