@@ -155,3 +155,19 @@ if [ -n "$machine" ]; then
     expect_exit 0 "$VMA_SINK" --receive store --max-total 100M < stream
     ! grep -q partial err || fail "a client is told of another's file"
 fi
+
+# Many that begin and end at the same time are not left over to each other.
+rm -rf out
+mkdir out
+for round in {1..10}; do
+    pids=()
+    for i in {1..12}; do
+        "$VMA_SINK" -o "out/$round-$i.vma" < "$(vector example)" \
+            2> "many.$i" &
+        pids+=($!)
+    done
+    wait "${pids[@]}"
+    ! grep partial many.* || fail "a word about what is being written"
+done
+[ "$(find out -name '*.vma' | wc -l)" = 120 ] || fail "not all are there"
+[ "$(held)" = 0 ] || fail "left over: $(find out)"

@@ -29,6 +29,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/commit.h"
@@ -42,6 +43,14 @@
 #define FUSE_MAGIC 0x65735546u
 #define XFS_MAGIC 0x58465342u
 #define ZFS_MAGIC 0x2fc12fc1u
+
+/* How often a look at a new file is waited for, which has it for a moment. */
+#define LOCK_TRIES 20
+#define LOCK_PAUSE_US 5000
+/* So long what is new may lack a lock, as its writer is about to take it. */
+#define NEW_SECONDS 2
+#define NEW_TRIES 100
+#define NEW_PAUSE_US 20000
 
 #define MACHINE_ID_FILE "/etc/machine-id"
 #define MACHINE_ID_CHARS 32
@@ -139,12 +148,28 @@ bool io_is_remote(int fd)
     }
 }
 
+static bool lock_new(int fd)
+{
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+        if (errno != EWOULDBLOCK || i == LOCK_TRIES) {
+            return false;
+        }
+        g_usleep(LOCK_PAUSE_US);
+    }
+    return true;
+}
+
 void io_claim(int fd)
 {
-    g_autofree char *mark = io_is_remote(fd) ? NULL : make_mark(fd);
+    g_autofree char *mark = NULL;
 
-    /* Without a lock the mark would say that it is nobody's. */
-    if (mark && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    /* First of all: till then it looks left over. */
+    if (io_is_remote(fd) || !lock_new(fd)) {
+        return;
+    }
+    /* (Without a lock this would say that it is nobody's.) */
+    mark = make_mark(fd);
+    if (mark) {
         (void)fsetxattr(fd, MARK, mark, strlen(mark), 0);
     }
 }
@@ -233,6 +258,39 @@ static void remove_files(int folder_fd)
     closedir(dir);
 }
 
+/* Whether FD is open on NAME in the folder FOLDER_FD, still. */
+static bool is_named(int folder_fd, const char *name, int fd)
+{
+    struct stat st, now;
+
+    return fstat(fd, &st) == 0 &&
+           fstatat(folder_fd, name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+           st.st_dev == now.st_dev && st.st_ino == now.st_ino;
+}
+
+static bool is_new(int fd)
+{
+    struct stat st;
+    int64_t age = fstat(fd, &st) == 0 ? time(NULL) - st.st_ctim.tv_sec : -1;
+
+    return age >= 0 && age <= NEW_SECONDS;
+}
+
+/*
+ * What is UNLOCKED and new is waited for, as its writer may go on; but no
+ * longer, should somebody else be changing it.
+ */
+static bool looks_left_over(int folder_fd, const char *name, int fd, Lock lock)
+{
+    for (int i = 0; lock == UNLOCKED && is_new(fd) && i < NEW_TRIES &&
+                    is_named(folder_fd, name, fd); i++) {
+        (void)flock(fd, LOCK_UN);
+        g_usleep(NEW_PAUSE_US);
+        lock = look_at_lock(fd);
+    }
+    return lock != LOCKED && is_named(folder_fd, name, fd);
+}
+
 /* FD is open on NAME in the folder FOLDER_FD, and that nobody has it is known. */
 static bool remove_temp(int folder_fd, const char *name, int fd, bool is_folder)
 {
@@ -259,9 +317,11 @@ static void look_at(int folder_fd, const char *folder, const char *name,
     if (fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
         (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) &&
         (lock = look_at_lock(fd)) != LOCKED) {
+        /* (With another name by now it is finished.) */
         removed = lock == UNLOCKED && has_our_mark(fd) &&
+                  is_named(folder_fd, name, fd) &&
                   remove_temp(folder_fd, name, fd, S_ISDIR(st.st_mode));
-        if (func) {
+        if (func && (removed || looks_left_over(folder_fd, name, fd, lock))) {
             func(path, removed, opaque);
         }
     }
