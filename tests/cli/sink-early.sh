@@ -19,6 +19,42 @@ done
 expect_exit 1 timeout 10 "$VMA_RESTORE" reindex - "$long" <&8
 expect_message "nothing was stored: cannot create '$long': File name too long"
 expect_no_file a.vma a.vma.* 0000*
+
+# A file that can't be replaced, and a folder that would keep the temporary one.
+if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
+    mkdir -m 1777 sticky
+    echo old > sticky/a.vma
+    chmod 666 sticky/a.vma
+    chmod 755 .
+    cp "$VMA_SINK" sink
+    expect_exit 1 timeout 10 setpriv --reuid=65534 --regid=65534 \
+        --clear-groups "$T/sink" --force -o sticky/a.vma <&8
+    expect_message "'sticky/a.vma' is untouched: cannot replace 'sticky/a.vma'"
+    [ "$(ls sticky; cat sticky/a.vma)" = "a.vma
+old" ] || fail "it is touched: $(ls sticky)"
+    touch file
+    if unshare --mount true 2> /dev/null; then
+        # shellcheck disable=SC2016 # for the inner shell
+        expect_exit 2 timeout 10 unshare --mount bash -c '
+            mount --bind file sticky/a.vma && exec "$VMA_SINK" -f -o "$@"' \
+            bash sticky/a.vma <&8
+        expect_message "cannot replace 'sticky/a.vma': it is a mount point"
+    fi
+fi
+mkdir appended
+if chattr +a appended 2> /dev/null; then
+    for options in '-o appended/a.vma' '--format=raw -o appended/a' \
+        '--receive appended'; do
+        # shellcheck disable=SC2086 # they are several
+        timeout 10 "$VMA_SINK" $options <&8 2> err
+        code=$?
+        left=$(ls appended)
+        [ "$code:$left" = 1: ] || break
+    done
+    chattr -a appended
+    [ "$code:$left" = 1: ] || fail "$options: $code, left: $left"
+    expect_message 'is append-only'
+fi
 exec 8>&-
 
 stream=$(vector example)

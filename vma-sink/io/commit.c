@@ -59,6 +59,21 @@ int io_open_parent(const char *path, GError **error)
     return fd;
 }
 
+bool io_check_parent_fd(int fd, const char *path, GError **error)
+{
+    struct statx st;
+
+    /* A file system that does not tell has no such thing, mostly. */
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) == 0 &&
+        st.stx_attributes & STATX_ATTR_APPEND) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "cannot create '%s': its folder is append-only (chattr "
+                    "+a), so nothing in it can be renamed", path);
+        return false;
+    }
+    return true;
+}
+
 bool io_sync_parent_fd(int fd, const char *path, GError **error)
 {
     /* EINVAL: this file system has no such thing as syncing a folder. */

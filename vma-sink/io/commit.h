@@ -33,6 +33,12 @@ int io_look_at_name(const char *path, struct stat *st, GError **error);
 /* The folder that PATH is in: to be synced, and closed; -1 on error. */
 int io_open_parent(const char *path, GError **error);
 
+/*
+ * For who is going to make a temporary file in FD, the folder that PATH is in:
+ * an append-only one takes it, and gives it no other name, nor lets go of it.
+ */
+bool io_check_parent_fd(int fd, const char *path, GError **error);
+
 /* Makes durable under which names the folder that PATH is in has what. */
 bool io_sync_parent(const char *path, GError **error);
 

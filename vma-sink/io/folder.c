@@ -203,7 +203,8 @@ static bool open_parent(IoFolder *folder, GError **error)
     struct stat st;
 
     folder->parent_fd = io_open_parent(folder->path, error);
-    if (folder->parent_fd < 0) {
+    if (folder->parent_fd < 0 ||
+        !io_check_parent_fd(folder->parent_fd, folder->path, error)) {
         return false;
     }
     return !replaces(folder) || fstat(folder->parent_fd, &st) < 0 ||

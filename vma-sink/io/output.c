@@ -86,6 +86,28 @@ static bool check_folder(const char *path, GError **error)
     return true;
 }
 
+/*
+ * The kernel is asked by what it would never do: it says that a file is no
+ * folder only after it has found that it could be removed, which one of another
+ * user in a sticky folder can't, for instance.  Other errors tell nothing.
+ */
+static bool check_replaceable(const char *path, GError **error)
+{
+    struct statx st;
+
+    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &st) == 0 &&
+        st.stx_attributes & STATX_ATTR_MOUNT_ROOT) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_USAGE,
+                    "cannot replace '%s': it is a mount point", path);
+        return false;
+    }
+    if (rmdir(path) < 0 && errno == EPERM) {
+        backup_error_set_errno(error, errno, "cannot replace '%s'", path);
+        return false;
+    }
+    return true;
+}
+
 /* *replaces and *mode tell of the file that is there, if there is one. */
 static bool check_target(const char *path, bool overwrite, bool *replaces,
                          mode_t *mode, GError **error)
@@ -120,7 +142,7 @@ static bool check_target(const char *path, bool overwrite, bool *replaces,
     }
     *replaces = true;
     *mode = st.st_mode & 0777;
-    return true;
+    return check_replaceable(path, error);
 }
 
 /* MODE as of create_temp(). */
@@ -130,12 +152,15 @@ static IoOutput *output_new_file(const char *path, const mode_t *mode,
     g_autofree char *temp = io_temp_template(path);
     /* A folder that finish() could not sync is found now, and not then. */
     int fd = io_open_parent(path, error);
+    bool ok = fd >= 0 && io_check_parent_fd(fd, path, error);
     IoOutput *output;
 
-    if (fd < 0) {
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (!ok) {
         return NULL;
     }
-    close(fd);
     fd = create_temp(temp, mode);
     if (fd < 0) {
         backup_error_set_errno(error, errno, "cannot create '%s'", temp);
