@@ -35,4 +35,8 @@ elif ! grep -q 'cannot load' err; then
         --libvirt test
     refuses 1 'cannot connect to libvirt' "${guest[@]}" \
         --connect "qemu:///session?socket=$PWD/none"
+    # libasan does not go with a preloaded library.
+    ldd "$VMA_DUMP" | grep -q libasan || FAULT_CALLS=pthread_create=11 \
+        LD_PRELOAD=$B/tests/fault.so refuses 1 'cannot start a thread' \
+        "${guest[@]}" --connect test:///default
 fi

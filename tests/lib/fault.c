@@ -19,6 +19,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -179,6 +180,15 @@ static int ignores_sync(int fd)
 
     return what && fstat(fd, &st) == 0 &&
            strcmp(what, S_ISDIR(st.st_mode) ? "folders" : "files") == 0;
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                   void *(*start)(void *), void *argument)
+{
+    int errnum = errno_of("pthread_create");
+
+    return errnum ? errnum
+                  : NEXT(pthread_create)(thread, attributes, start, argument);
 }
 
 int fsync(int fd)

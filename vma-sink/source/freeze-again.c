@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "backup/error.h"
+
 #define POLL_US (200 * 1000)
 
 struct FreezeAgain {
@@ -29,21 +31,29 @@ static gpointer run(gpointer opaque)
 }
 
 /* Signals are for the thread that writes the stream, to wake it up. */
-FreezeAgain *freeze_again_start(Freeze *freeze)
+bool freeze_again_start(Freeze *freeze, FreezeAgain **again, GError **error)
 {
-    FreezeAgain *a;
+    g_autoptr(GError) local = NULL;
+    g_autofree FreezeAgain *a = NULL;
     sigset_t all, old;
 
+    *again = NULL;
     if (!freeze_is_on(freeze)) {
-        return NULL;
+        return true;
     }
     a = g_new0(FreezeAgain, 1);
     a->freeze = freeze;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
-    a->thread = g_thread_new("thaw", run, a);
+    a->thread = g_thread_try_new("thaw", run, a, &local);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return a;
+    if (!a->thread) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "cannot start a thread: %s", local->message);
+        return false;
+    }
+    *again = g_steal_pointer(&a);
+    return true;
 }
 
 void freeze_again_stop(FreezeAgain *a)

@@ -11,10 +11,11 @@
 typedef struct FreezeAgain FreezeAgain;
 
 /*
- * FREEZE is the thread's alone from now on.  NULL if its file systems are not
- * frozen, or if it is NULL.
+ * FREEZE is the thread's alone from now on.  *AGAIN is NULL if its file systems
+ * are not frozen, or if it is NULL.  False: no thread can be started, and it
+ * stays the caller's.
  */
-FreezeAgain *freeze_again_start(Freeze *freeze);
+bool freeze_again_start(Freeze *freeze, FreezeAgain **again, GError **error);
 
 /* Ends the thread, within a second or so; NULL does nothing. */
 void freeze_again_stop(FreezeAgain *again);

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "backup/error.h"
 #include "source/libvirt-disks.h"
 #include "source/libvirt-job.h"
 
@@ -133,9 +134,10 @@ static void *run_guard(void *opaque)
 LibvirtGuard *libvirt_guard_new(LibvirtGuest *guest,
                                 const LibvirtScratch *scratch,
                                 const GPtrArray *disks, const char *folder,
-                                bool resume)
+                                bool resume, GError **error)
 {
     LibvirtGuard *g = g_new0(LibvirtGuard, 1);
+    g_autoptr(GError) local = NULL;
     sigset_t all, old;
 
     g->guest = guest;
@@ -148,8 +150,14 @@ LibvirtGuard *libvirt_guard_new(LibvirtGuest *guest,
     /* Signals are for the thread that can deal with them. */
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
-    g->thread = g_thread_new("guard", run_guard, g);
+    g->thread = g_thread_try_new("guard", run_guard, g, &local);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!g->thread) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "cannot start a thread: %s", local->message);
+        libvirt_guard_free(g);
+        return NULL;
+    }
     return g;
 }
 
@@ -160,7 +168,9 @@ void libvirt_guard_free(LibvirtGuard *g)
         g->stop = true;
         g_cond_signal(&g->changed);
         g_mutex_unlock(&g->lock);
-        g_thread_join(g->thread);
+        if (g->thread) {
+            g_thread_join(g->thread);
+        }
         g_mutex_clear(&g->lock);
         g_cond_clear(&g->changed);
         g_free(g->failure);

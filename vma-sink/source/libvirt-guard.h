@@ -21,12 +21,13 @@ typedef struct LibvirtGuard LibvirtGuard;
 /*
  * Starts it; all are borrowed.  DISKS, of LibvirtDisk, are those of the images.
  * FOLDER is for messages.  RESUME: a pause because of an I/O error is to be
- * dealt with, for the guest was not in one before.
+ * dealt with, for the guest was not in one before.  NULL: there can be no
+ * thread.
  */
 LibvirtGuard *libvirt_guard_new(LibvirtGuest *guest,
                                 const LibvirtScratch *scratch,
                                 const GPtrArray *disks, const char *folder,
-                                bool resume);
+                                bool resume, GError **error);
 void libvirt_guard_free(LibvirtGuard *guard);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LibvirtGuard, libvirt_guard_free)
 

@@ -21,6 +21,8 @@
 #define RECONNECT_PAUSE_US (200 * 1000)
 /* A farewell that libvirtd does not answer is not waited for. */
 #define CLOSE_SECONDS 2
+#define THREAD_TRIES 20
+#define THREAD_PAUSE_US (100 * 1000)
 /* For threads that no signal ends. */
 #define OTHERS_SECONDS 10
 
@@ -137,12 +139,32 @@ static void *run_question(void *opaque)
     return NULL;
 }
 
+/*
+ * Others may have taken all threads for a moment, and the question may be what
+ * lets the guest go on.
+ */
+static GThread *start_thread(Question *q, GError **error)
+{
+    GThread *thread = NULL;
+
+    for (int i = 0; !thread && i <= THREAD_TRIES; i++) {
+        if (i > 0) {
+            g_usleep(THREAD_PAUSE_US);
+        }
+        g_clear_error(error);
+        thread = g_thread_try_new("libvirt", run_question, q, error);
+    }
+    return thread;
+}
+
 /* Takes over the references to CONNECTION and DOMAIN. */
 static Question *ask(const LibvirtGuest *g, AskFunc *func,
                      virConnectPtr connection, virDomainPtr domain,
                      const char *text, unsigned flags)
 {
     Question *q = g_new0(Question, 1);
+    g_autoptr(GError) error = NULL;
+    GThread *thread;
     sigset_t all, old;
 
     q->api = g->api;
@@ -158,8 +180,17 @@ static Question *ask(const LibvirtGuest *g, AskFunc *func,
     /* Signals are for the thread that can deal with them. */
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
-    g_thread_unref(g_thread_new("libvirt", run_question, q));
+    thread = start_thread(q, &error);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (thread) {
+        g_thread_unref(thread);
+    } else {
+        /* The references stay: who drops the last one may wait for libvirtd. */
+        q->failure = g_strdup_printf("cannot start a thread: %s",
+                                     error->message);
+        q->users = 1;
+        q->ended = true;
+    }
     return q;
 }
 

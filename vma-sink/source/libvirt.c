@@ -360,7 +360,9 @@ static bool set_point_in_time(LibvirtBackup *b, BackupInfo *info,
         extend_start_error(b, error);
         return false;
     }
-    b->again = freeze_again_start(b->freeze);
+    if (!freeze_again_start(b->freeze, &b->again, error)) {
+        return false;
+    }
     libvirt_guest_set_deadline(b->guest, 0);
     info->start_time_s = now.tv_sec;
     info->start_time_ns = now.tv_nsec;
@@ -373,8 +375,8 @@ static bool open_disks(LibvirtBackup *b, BackupInfo *info, GPtrArray *disks,
                        GError **error)
 {
     b->guard = libvirt_guard_new(b->guest, b->scratch, b->disks,
-                                 b->options->fleecing, b->resume);
-    if (!libvirt_scratch_hide(b->scratch, error)) {
+                                 b->options->fleecing, b->resume, error);
+    if (!b->guard || !libvirt_scratch_hide(b->scratch, error)) {
         return false;
     }
     for (guint i = 0; i < b->disks->len; i++) {

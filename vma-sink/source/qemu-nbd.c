@@ -412,7 +412,9 @@ static bool set_point_in_time(QemuNbd *n, BackupInfo *info, GError **error)
         g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED, "interrupted");
         return false;
     }
-    n->again = freeze_again_start(n->freeze);
+    if (!freeze_again_start(n->freeze, &n->again, error)) {
+        return false;
+    }
     qmp_set_deadline(n->qmp, 0);
     info->start_time_s = now.tv_sec;
     info->start_time_ns = now.tv_nsec;
