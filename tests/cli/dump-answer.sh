@@ -152,7 +152,8 @@ import json, os, socket, subprocess
 ours, theirs = socket.socketpair()
 subprocess.run([os.environ['VMA_DUMP'], '--qmp', 'qmp', '--answer',
                 '--answer-timeout=7'], stdout=theirs, check=True)
-arguments = json.loads(open('log').readlines()[2])['arguments']
+backup = [line for line in open('log') if '"backup"' in line]
+arguments = json.loads(backup[0])['arguments']
 assert arguments == {'backup-file': 'fd:vma-dump', 'answer': True,
                      'answer-timeout': 7}
 END

@@ -12,7 +12,7 @@ expect_exit 1 dump_qmp --fsfreeze agent
 expect_message 'cannot start the backup: A backup is already running'
 sync=guest-sync-delimited
 expect_commands "$sync guest-fsfreeze-status qmp_capabilities \
-guest-fsfreeze-freeze getfd backup $sync guest-fsfreeze-thaw closefd"
+$DISK_QUERIES guest-fsfreeze-freeze getfd backup $sync guest-fsfreeze-thaw closefd"
 kill "$FAKE_AGENT"
 
 fake_qmp --missing backup

@@ -13,7 +13,7 @@ for stale in '' '{"return": {}}'$'\n' '{"ret' $'\xff{"return": 5}\n\xff{"re' \
     fake_agent --stale "$stale"
     expect_exit 0 dump_qmp --fsfreeze agent
     expect_commands "$sync guest-fsfreeze-status qmp_capabilities \
-guest-fsfreeze-freeze getfd backup $sync guest-fsfreeze-thaw"
+$DISK_QUERIES guest-fsfreeze-freeze getfd backup $sync guest-fsfreeze-thaw"
     grep -qE '^vma-dump: file systems frozen for [0-9]+ ms \(3 of the guest\)$' \
         err || fail "the time is not told"
     cmp "$(vector example)" out || fail "another stream"

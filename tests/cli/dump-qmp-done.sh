@@ -15,6 +15,7 @@ for oob in '' --no-oob; do
         fail "another message"
     [ "$(wc -l < err)" = 1 ] || fail "more than a line"
     commands | uniq | paste -sd ' ' > list
-    [ "$(cat list)" = "qmp_capabilities getfd backup query-backup" ] ||
+    [ "$(cat list)" = \
+        "qmp_capabilities $DISK_QUERIES getfd backup query-backup" ] ||
         fail "commands: $(cat list)"
 done

@@ -26,6 +26,10 @@ for line in open("log"):
     print(message.get("execute") or message["exec-oob"])'
 }
 
+# What is asked about the disks before a backup starts.
+# shellcheck disable=SC2034 # for the tests
+DISK_QUERIES='query-block query-named-block-nodes qom-get'
+
 # Waits until a command has come.
 await_command() { # NAME
     for _ in {1..500}; do

@@ -159,6 +159,11 @@ class Monitor:
                  'inserted': {'node-name': 'n0', 'ro': False,
                               'image': {'virtual-size': TOTAL}}}]
 
+    def cmd_qom_get(self, arguments):
+        assert arguments == {'path': '/machine/peripheral/d0/virtio-backend',
+                             'property': 'type'}
+        return self.options.device
+
     def cmd_query_named_block_nodes(self, _):
         return [{'node-name': name, 'ro': False, 'image':
                  {'virtual-size': TOTAL}} for name in self.nodes]
@@ -303,6 +308,8 @@ def main():
     parser.add_argument('--version', default='0.0')
     parser.add_argument('--nbd', default='', help='options of fake_nbd.py, '
                         'and FILE')
+    parser.add_argument('--device', default='virtio-blk-device',
+                        help='the type of the disk')
     parser.add_argument('--no-oob', dest='oob', action='store_false')
     parser.add_argument('socket')
     options = parser.parse_args()

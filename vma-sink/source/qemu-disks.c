@@ -33,6 +33,7 @@ static void qemu_disk_free(QemuDisk *disk)
 {
     g_free(disk->name);
     g_free(disk->node);
+    g_free(disk->device);
     g_free(disk);
 }
 
@@ -219,6 +220,22 @@ static bool add_default(GPtrArray *disks, const Drive *drive, GError **error)
     return false;
 }
 
+/* A disk that was chosen by its node has a device, too. */
+static void find_devices(GPtrArray *disks, const GPtrArray *drives)
+{
+    for (guint i = 0; i < drives->len; i++) {
+        const Drive *drive = g_ptr_array_index(drives, i);
+        QemuDisk *disk = drive->path && drive->node
+                         ? find_disk(disks, drive->node, NULL) : NULL;
+
+        if (disk && !disk->device) {
+            disk->device = *drive->path == '/'
+                           ? g_strdup(drive->path)
+                           : g_strconcat(NAMED_DEVICES, drive->path, NULL);
+        }
+    }
+}
+
 static JsonNode *query_nodes(Qmp *qmp, GError **error)
 {
     JsonObject *arguments = json_object_new();
@@ -251,6 +268,43 @@ bool qemu_disks_verify_owner(Qmp *qmp, GError **error)
     return result != NULL;
 }
 
+/* One that has just been unplugged does no harm. */
+static bool verify_device(Qmp *qmp, const QemuDisk *disk, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    g_autoptr(JsonNode) type =
+        qmp_query(qmp, "qom-get", qmp_strings("path", disk->device, "property",
+                                              "type", NULL), &local);
+    const char *name = type && JSON_NODE_HOLDS_VALUE(type)
+                       ? json_node_get_string(type) : NULL;
+
+    if (!type && local->domain != JSON_LINES_ERROR) {
+        g_propagate_error(error, g_steal_pointer(&local));
+        return false;
+    }
+    if (g_strcmp0(name, "scsi-block") == 0 ||
+        g_strcmp0(name, "scsi-generic") == 0) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_FAILED,
+                    "device '%s' can't be backed up: its commands are passed "
+                    "through to the device (%s) (--device chooses others)",
+                    disk->name, name);
+        return false;
+    }
+    return true;
+}
+
+bool qemu_disks_verify_devices(Qmp *qmp, const GPtrArray *disks, GError **error)
+{
+    for (guint i = 0; i < disks->len; i++) {
+        const QemuDisk *disk = g_ptr_array_index(disks, i);
+
+        if (disk->device && !verify_device(qmp, disk, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 GPtrArray *qemu_disks_list(Qmp *qmp, char **devices, GError **error)
 {
     g_autoptr(GPtrArray) disks =
@@ -280,5 +334,6 @@ GPtrArray *qemu_disks_list(Qmp *qmp, char **devices, GError **error)
                     "there is no writable disk of a guest, give --device");
         return NULL;
     }
+    find_devices(disks, drives);
     return g_steal_pointer(&disks);
 }

@@ -14,6 +14,7 @@
 typedef struct QemuDisk {
     char *name;                 /* owned; what the backup calls it */
     char *node;                 /* owned; its root node's name */
+    char *device;               /* owned; its guest's device's path, or NULL */
     uint64_t size_bytes;        /* above 0 */
 } QemuDisk;
 
@@ -23,6 +24,15 @@ typedef struct QemuDisk {
  * all writable disks of the guest.  NULL on an error, also where there is none.
  */
 GPtrArray *qemu_disks_list(Qmp *qmp, char **devices, GError **error);
+
+/*
+ * Whether QEMU carries out the guest's requests to these disks itself.  A device
+ * that passes commands through to the host's (scsi-block, scsi-generic) asks the
+ * disk's root node for that, and a filter there refuses: then the guest's
+ * requests fail as long as the backup runs.
+ */
+bool qemu_disks_verify_devices(Qmp *qmp, const GPtrArray *disks,
+                               GError **error);
 
 /*
  * Whether the disks are this QEMU's, and not of another one that the guest has

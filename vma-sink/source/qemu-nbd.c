@@ -578,7 +578,8 @@ bool qemu_nbd_start(QemuNbd *n, BackupInfo *info, GPtrArray *disks,
         return false;
     }
     n->disks = qemu_disks_list(n->qmp, o->devices, error);
-    return n->disks && prepare_bitmaps(n, error) && add_images(n, error) &&
+    return n->disks && qemu_disks_verify_devices(n->qmp, n->disks, error) &&
+           prepare_bitmaps(n, error) && add_images(n, error) &&
            start_server(n, error) &&
            set_point_in_time(n, info, error) && verify_disks(n, error) &&
            open_disks(n, info, disks, error);

@@ -181,6 +181,15 @@ static JsonObject *encode_arguments(const Backup *b, GError **error)
     return g_steal_pointer(&arguments);
 }
 
+/* What else may be wrong with the choice is QEMU's to say. */
+static bool verify_devices(Backup *b, GError **error)
+{
+    g_autoptr(GPtrArray) disks = qemu_disks_list(b->qmp, b->options->devices,
+                                                 NULL);
+
+    return !disks || qemu_disks_verify_devices(b->qmp, disks, error);
+}
+
 /* Temporary images: of the same disks that QEMU will choose. */
 static bool add_images(Backup *b, JsonArray *array, GError **error)
 {
@@ -551,7 +560,7 @@ static bool run(Backup *b, JsonObject *arguments, GError **error)
 {
     g_autoptr(JsonObject) owned = arguments;
 
-    if (!prepare_fleecing(b, arguments, error)) {
+    if (!verify_devices(b, error) || !prepare_fleecing(b, arguments, error)) {
         return false;
     }
     /* What is killed from here on leaves the pipe in QEMU, see FD_NAME. */
