@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The method nbd tries to thaw the guest also while its reader stalls; it never has many requests under way whose answers it does not
-# take, however much of a disk is a hole; and it leaves an NBD server alone that
-# was there before, whenever a signal comes.
+# The method nbd tries to thaw the guest also while its reader stalls; it never
+# has many requests under way whose answers it does not take, however much of a
+# disk is a hole, and asks no QEMU for holes that could abort; and it leaves an
+# NBD server alone that was there before, whenever a signal comes.
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/tests/lib/fake-qmp.sh"
 . "$ROOT/tests/lib/fake-agent.sh"
@@ -11,12 +12,22 @@ mkdir images
 nbd() { dump_qmp --method=nbd --fleecing images "$@"; }
 
 # Each of them is for a GiB.
-fake_qmp --version=8.0 \
+fake_qmp --version=8.2.1 \
     --nbd="--trim --size=$((100 << 30)) --extents=$((1 << 31)):3 /dev/null"
 expect_exit 0 nbd
 [ "$(grep -c trim nbd.log)" = 100 ] || fail "$(grep -c trim nbd.log) discards"
 most=$(sed -n 's/^answers //p' nbd.log | sort -n | tail -n 1)
 [ "$most" -le 20 ] || fail "$most requests are not answered"
+
+# A QEMU that could abort is not asked for holes.
+head -c 64K /dev/urandom > disk
+for version in 7.2.22 8.0.0 8.2.0; do
+    rm nbd.log
+    fake_qmp --version="$version" --nbd=disk
+    expect_exit 0 nbd
+    grep -q read nbd.log || fail "$version was not read"
+    ! grep status nbd.log || fail "$version was asked"
+done
 
 signalled() { # COMMAND OPTION...
     fake_qmp --version=7.2 --hang-at "$@"

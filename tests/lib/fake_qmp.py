@@ -257,8 +257,9 @@ class Monitor:
             self.send({'event': 'RESUME'})
             self.send({'return': {}, 'id': 7})
             self.send({'error': {'class': 'GenericError', 'desc': 'old'}})
-        major, minor = map(int, self.options.version.split('.'))
-        self.send({'QMP': {'version': {'qemu': {'major': major, 'minor': minor}},
+        version = dict(zip(('major', 'minor', 'micro'),
+                           map(int, self.options.version.split('.'))))
+        self.send({'QMP': {'version': {'qemu': version},
                            'capabilities':
                            ['oob'] if self.options.oob else []}})
         while True:

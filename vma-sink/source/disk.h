@@ -39,6 +39,7 @@ typedef struct DiskOptions {
     /* For exports. */
     bool snapshot;              /* QEMU keeps it only to be read once, by us */
     bool by_clusters;           /* only answers about one cluster are right */
+    bool no_extents;            /* a question about zeroes does harm */
     bool overlay;               /* of a disk that is written to; see nbd.c */
     const char *name;           /* what messages call it; NULL: the source */
 } DiskOptions;

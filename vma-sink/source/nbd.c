@@ -447,6 +447,8 @@ Disk *nbd_disk_open(const char *uri, const DiskOptions *options,
     }
     if (options->by_clusters) {
         n->request_bytes = MIN(n->request_bytes, BACKUP_CLUSTER_BYTES);
+    }
+    if (options->by_clusters || options->no_extents) {
         drop_map(n);
     }
     if (n->map && options->overlay) {

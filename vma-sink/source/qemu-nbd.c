@@ -59,6 +59,14 @@
  */
 #define RANGES_VERSION 800
 /*
+ * Before 8.2.1 (8.1.5) QEMU aborts when it is asked what is a hole in a snapshot
+ * of some images, such as qcow2 with metadata that was preallocated: it passes
+ * on, with the answer, that the file below is still to be asked
+ * (BDRV_BLOCK_RECURSE).
+ */
+#define HOLES_VERSION 802
+#define HOLES_VERSION_MICRO 1
+/*
  * Before, blockdev-add above a disk with requests under way in an I/O thread
  * gives back that thread's lock, which it never took, and QEMU aborts.
  */
@@ -443,6 +451,15 @@ static bool export_snapshot(QemuNbd *n, unsigned index, GError **error)
     return qmp_execute(n->qmp, "block-export-add", arguments, -1, error);
 }
 
+static bool can_tell_holes(const Qmp *qmp)
+{
+    unsigned version = qmp_version(qmp);
+
+    return version > HOLES_VERSION ||
+           (version == HOLES_VERSION &&
+            qmp_version_micro(qmp) >= HOLES_VERSION_MICRO);
+}
+
 static Disk *open_snapshot(QemuNbd *n, unsigned index, GError **error)
 {
     const QemuDisk *disk = g_ptr_array_index(n->disks, index);
@@ -454,6 +471,7 @@ static Disk *open_snapshot(QemuNbd *n, unsigned index, GError **error)
         .name = disk->name,
         .snapshot = true,
         .by_clusters = qmp_version(n->qmp) < RANGES_VERSION,
+        .no_extents = !can_tell_holes(n->qmp),
     };
 
     return disk_open(uri, &options, error);

@@ -16,6 +16,7 @@ struct Qmp {
     JsonLines *lines;
     bool oob;                   /* out of band commands are enabled */
     unsigned version;
+    unsigned version_micro;
 
     QmpEventFunc *on_event;
     void *opaque;
@@ -163,6 +164,11 @@ unsigned qmp_version(const Qmp *q)
     return q->version;
 }
 
+unsigned qmp_version_micro(const Qmp *q)
+{
+    return q->version_micro;
+}
+
 void qmp_set_deadline(Qmp *q, unsigned seconds)
 {
     json_lines_set_deadline(q->lines, seconds);
@@ -176,6 +182,7 @@ static void note_version(Qmp *q, JsonObject *greeting)
     if (qemu) {
         q->version = CLAMP(json_lines_get_int(qemu, "major"), 0, 9999) * 100 +
                      CLAMP(json_lines_get_int(qemu, "minor"), 0, 99);
+        q->version_micro = CLAMP(json_lines_get_int(qemu, "micro"), 0, 9999);
     }
 }
 

@@ -35,6 +35,8 @@ void qmp_set_events(Qmp *qmp, QmpEventFunc *on_event, void *opaque);
 
 /* The version that QEMU has greeted with, such as 702 for 7.2; 0: none. */
 unsigned qmp_version(const Qmp *qmp);
+/* The number after that, such as 22 for 7.2.22. */
+unsigned qmp_version_micro(const Qmp *qmp);
 
 /* From now on waiting fails once SECONDS have passed; 0: it lasts for ever. */
 void qmp_set_deadline(Qmp *qmp, unsigned seconds);
