@@ -142,7 +142,7 @@ run_unpatched() {
     '') result skip qemu/unpatched "needs Debian's qemu-system-x86" ;;
     *)
         run_tap qemu/unpatched python3 tests/qemu/run.py \
-            "$(dirname "$program")" nbd/
+            "$(dirname "$program")" nbd/ random/
         run_tap docs/unpatched tests/docs/first-use.sh "$(dirname "$program")"
         ;;
     esac
