@@ -117,7 +117,7 @@ def run(t, seed):
     vm.kill()
 
 
-def test_clients(t):
+def test_writes(t):
     """A backup of random disks has of every client that writes to them what it
     had written until one of its requests, and the last one has all."""
     for seed in range(5):

@@ -91,7 +91,7 @@ class Guest:
         return n, offset, bytes([value]) * count
 
 
-def test_random(t):
+def test_disks(t):
     """A backup of whatever disks has what they had at one moment, whatever is
     written meanwhile, and afterwards they have all that was."""
     folder = t.dir
