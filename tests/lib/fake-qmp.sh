@@ -30,6 +30,11 @@ for line in open("log"):
 # shellcheck disable=SC2034 # for the tests
 DISK_QUERIES='query-block query-named-block-nodes qom-get'
 
+# The messages received so far, but for these.
+log_without_queries() {
+    grep -vE "\"(${DISK_QUERIES// /|})\"" log
+}
+
 # Waits until a command has come.
 await_command() { # NAME
     for _ in {1..500}; do

@@ -181,24 +181,27 @@ static JsonObject *encode_arguments(const Backup *b, GError **error)
     return g_steal_pointer(&arguments);
 }
 
-/* What else may be wrong with the choice is QEMU's to say. */
-static bool verify_devices(Backup *b, GError **error)
+/* What an earlier backup has left goes first. */
+static bool claim_names(Backup *b, GError **error)
 {
-    g_autoptr(GPtrArray) disks = qemu_disks_list(b->qmp, b->options->devices,
-                                                 NULL);
-
-    return !disks || qemu_disks_verify_devices(b->qmp, disks, error);
-}
-
-/* Temporary images: of the same disks that QEMU will choose. */
-static bool add_images(Backup *b, JsonArray *array, GError **error)
-{
-    const QemuOptions *o = b->options;
-    g_autoptr(GPtrArray) disks = qemu_disks_list(b->qmp, o->devices, error);
-
-    if (!disks) {
+    b->claim = qemu_claim_new(b->qmp, b->options->socket, error);
+    if (!b->claim) {
         return false;
     }
+    if (!qemu_claim_release(b->claim, error)) {
+        g_prefix_error(error, "cannot remove from QEMU what an earlier backup "
+                       "has left there: ");
+        return false;
+    }
+    return true;
+}
+
+/* Temporary images. */
+static bool add_images(Backup *b, const GPtrArray *disks, JsonArray *array,
+                       GError **error)
+{
+    const QemuOptions *o = b->options;
+
     b->fleecing = fleecing_new(b->qmp, b->claim, o->fleecing,
                                o->fleecing_bytes);
     for (guint i = 0; i < disks->len; i++) {
@@ -214,25 +217,30 @@ static bool add_images(Backup *b, JsonArray *array, GError **error)
     return true;
 }
 
-static bool prepare_fleecing(Backup *b, JsonObject *arguments, GError **error)
+/* The disks are those that QEMU will choose. */
+static bool prepare_disks(Backup *b, JsonObject *arguments, GError **error)
 {
+    const QemuOptions *o = b->options;
+    g_autoptr(GPtrArray) disks = NULL;
     JsonArray *array;
 
-    if (!b->options->fleecing) {
+    if (o->fleecing && !claim_names(b, error)) {
+        return false;
+    }
+    disks = qemu_disks_list(b->qmp, o->devices, o->fleecing ? error : NULL);
+    if (!disks) {
+        /* Without images what is wrong with the choice is QEMU's to say. */
+        return !o->fleecing;
+    }
+    if (!qemu_disks_verify_devices(b->qmp, disks, error)) {
+        return false;
+    }
+    if (!o->fleecing) {
         return true;
-    }
-    b->claim = qemu_claim_new(b->qmp, b->options->socket, error);
-    if (!b->claim) {
-        return false;
-    }
-    if (!qemu_claim_release(b->claim, error)) {
-        g_prefix_error(error, "cannot remove from QEMU what an earlier backup "
-                       "has left there: ");
-        return false;
     }
     array = json_array_new();
     json_object_set_array_member(arguments, "fleecing", array);
-    return add_images(b, array, error);
+    return add_images(b, disks, array, error);
 }
 
 /* The start */
@@ -560,7 +568,7 @@ static bool run(Backup *b, JsonObject *arguments, GError **error)
 {
     g_autoptr(JsonObject) owned = arguments;
 
-    if (!verify_devices(b, error) || !prepare_fleecing(b, arguments, error)) {
+    if (!prepare_disks(b, arguments, error)) {
         return false;
     }
     /* What is killed from here on leaves the pipe in QEMU, see FD_NAME. */
